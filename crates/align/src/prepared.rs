@@ -1,0 +1,69 @@
+use cicatrix_photo::{Frame, Plane};
+
+use crate::features::Features;
+use crate::local_contrast::normalize;
+
+/// Pixels of the finest level: beyond 3 MP the gain is under 0.02 px and the cost is four times higher.
+const FINEST_PIXELS: usize = 3_200_000;
+/// Pixels of the level on which features are found.
+const FEATURE_PIXELS: usize = 800_000;
+/// Levels of the search, finest first.
+const LEVELS: usize = 4;
+/// A level with a shorter side below this has too few cells.
+const SHORTEST_SIDE: usize = 96;
+
+/// One level of the pyramid.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    /// Pixels of the photo per pixel of the level: 1, 2, 4, …
+    pub(crate) factor: usize,
+    /// Locally normalized green.
+    pub(crate) normalized: Plane,
+}
+
+/// A photo made ready for registration. The baseline's is made once per series.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub width: usize,
+    pub height: usize,
+    /// Finest first.
+    pub(crate) levels: Vec<Level>,
+    pub(crate) features: Features,
+}
+
+impl Prepared {
+    pub fn new(frame: &Frame) -> Self {
+        let mut plane = frame.green_for_matching();
+        let mut factor = 1;
+        while plane.data.len() > FINEST_PIXELS {
+            (plane, factor) = (plane.half(), factor * 2);
+        }
+        let mut levels = Vec::new();
+        let mut features = None;
+        for level in 0..LEVELS {
+            if level > 0 {
+                if plane.width.min(plane.height) < 2 * SHORTEST_SIDE {
+                    break;
+                }
+                (plane, factor) = (plane.half(), factor * 2);
+            }
+            let normalized = normalize(&plane);
+            if features.is_none() && plane.data.len() <= FEATURE_PIXELS {
+                features = Some(Features::find(&normalized, factor));
+            }
+            levels.push(Level { factor, normalized });
+        }
+        let features = features.unwrap_or_default();
+        Self { width: frame.width, height: frame.height, levels, features }
+    }
+}
+
+/// Place in the photo of a place in a level.
+pub(crate) fn to_photo(level: f64, factor: usize) -> f64 {
+    (level + 0.5) * factor as f64 - 0.5
+}
+
+/// Place in a level of a place in the photo.
+pub(crate) fn to_level(photo: f64, factor: usize) -> f64 {
+    (photo + 0.5) / factor as f64 - 0.5
+}

@@ -1,0 +1,266 @@
+//! The whole registration: start, levels from coarse to fine, what it is worth, and when it is refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::block_search::{CELL, Matches, search, warp};
+use crate::field::Field;
+use crate::homography::{Homography, Pair};
+use crate::prepared::Prepared;
+use crate::settings::{AlignSettings, Precision};
+use crate::solve::solve;
+
+/// Curvature prior per level, coarse to fine: px of the level per cell².
+const TAU: [f64; 4] = [0.5, 0.5, 0.2, 0.075];
+/// Search radius per level, px of the level.
+const RADIUS: [usize; 4] = [4, 4, 3, 2];
+/// Passes per level. The first passes let the field grow from where blocks match into where they did not reach.
+const PASSES: [usize; 4] = [3, 2, 2, 1];
+/// Level, counted from the finest, that decides whether it is the same skin.
+const DECIDING: usize = 1;
+/// Inlier tolerance of the start, as a share of the longer side: 3 px at 1000.
+const START_TOLERANCE: f64 = 0.003;
+
+/// Matches farther from the start than this share of the width do not bend it.
+const BEND_REACH: f64 = 0.04;
+/// What one match knows, 1/cell²: half a tenth of a cell.
+const BEND_PRECISION: f64 = 400.0;
+/// Curvature that skin may add to the start, cells per cell².
+const BEND_TAU: f64 = 0.03;
+
+/// The present estimate of the map from the fixed to the moving photo: `y = H(x + u(x))`.
+pub(crate) struct Map<'a> {
+    pub(crate) homography: &'a Homography,
+    pub(crate) field: &'a Field,
+}
+
+impl Map<'_> {
+    pub(crate) fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let u = self.field.at([x, y]);
+        self.homography.apply([x + u[0], y + u[1]])
+    }
+}
+
+/// How well two photos were laid over each other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Feature matches that agree with the global start.
+    pub inliers: usize,
+    /// Median correlation of the blocks inside both photos, −1 to 1.
+    pub median_correlation: f32,
+    /// Share of the blocks inside both photos that match by themselves, 0 to 1.
+    pub matched_share: f32,
+    /// Distance between what blocks measured and the smooth field, px of the fixed photo.
+    pub residual_median_px: f64,
+    pub residual_p95_px: f64,
+    /// Length scale moving/fixed at the centre.
+    pub scale: f64,
+    /// Rotation at the centre, degrees.
+    pub rotation_deg: f64,
+    /// Share of the fixed photo that the moving one covers, 0 to 1.
+    pub overlap: f32,
+}
+
+/// Why two photos were not laid over each other.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "only {found} matching points where {needed} are needed: another place, another person or a mirrored photo"
+    )]
+    FewMatches { found: usize, needed: usize },
+    #[error("the scale differs by a factor of {0:.2}")]
+    Scale(f64),
+    #[error("the skin does not match: median correlation {found:.2}, {needed:.2} is needed")]
+    NoCorrelation { found: f32, needed: f32 },
+    #[error("only {found:.0} % of the blocks match by themselves, {needed:.0} % are needed")]
+    FewBlocks { found: f32, needed: f32 },
+}
+
+/// A map from every pixel of the fixed photo to the moving one.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    homography: Homography,
+    field: Field,
+    /// Correlation per cell of the field, 0 outside the moving photo.
+    pub correlation: Vec<f32>,
+    pub quality: Quality,
+}
+
+impl Registration {
+    /// Place in the moving photo of a place in the fixed one, px.
+    pub fn map(&self, place: [f64; 2]) -> [f64; 2] {
+        Map { homography: &self.homography, field: &self.field }.apply(place)
+    }
+
+    pub fn field(&self) -> &Field {
+        &self.field
+    }
+
+    /// Determinant of the map's Jacobian: how much an area grows from the fixed to the moving photo.
+    pub fn area_scale(&self, [x, y]: [f64; 2]) -> f64 {
+        let step = self.field.cell as f64 / 2.0;
+        let at = |dx: f64, dy: f64| self.map([x + dx, y + dy]);
+        let (a, b, c, d) = (at(step, 0.0), at(-step, 0.0), at(0.0, step), at(0.0, -step));
+        ((a[0] - b[0]) * (c[1] - d[1]) - (c[0] - d[0]) * (a[1] - b[1])) / (4.0 * step * step)
+    }
+}
+
+/// The map of a photo onto itself.
+pub fn identity(photo: &Prepared) -> Registration {
+    let field = Field::zero(64, photo.width, photo.height);
+    let quality = Quality {
+        inliers: 0,
+        median_correlation: 1.0,
+        matched_share: 1.0,
+        residual_median_px: 0.0,
+        residual_p95_px: 0.0,
+        scale: 1.0,
+        rotation_deg: 0.0,
+        overlap: 1.0,
+    };
+    let correlation = vec![1.0; field.nodes.len()];
+    Registration { homography: Homography::identity(), field, correlation, quality }
+}
+
+/// Lays `moving` over `fixed`.
+pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -> Result<Registration, Refusal> {
+    let pairs = fixed.features.matches(&moving.features);
+    let (homography, inliers) = start(fixed, moving, &pairs, settings)?;
+    let depth = fixed.levels.len();
+    let skip_finest = usize::from(settings.precision == Precision::Scoring && depth > 1);
+    let coarsest = CELL * fixed.levels[depth - 1].factor;
+    let mut field = bend(&pairs, &homography, Field::zero(coarsest, fixed.width, fixed.height));
+    let mut last = None;
+    for level in (skip_finest..depth).rev() {
+        let (f, m) = (&fixed.levels[level], &moving.levels[level.min(moving.levels.len() - 1)]);
+        let rank = TAU.len() - 1 - level;
+        field = field.regrid(CELL * f.factor, fixed.width, fixed.height);
+        for _ in 0..PASSES[rank] {
+            let (warped, inside) = warp(f, m, &Map { homography: &homography, field: &field });
+            let matches = search(f, &warped, &inside, &field, RADIUS[rank]);
+            let residual = update(&mut field, &matches, f.factor, TAU[rank]);
+            last = Some((matches, residual));
+        }
+        if level == DECIDING.min(depth - 1) {
+            let (matches, _) = last.as_ref().expect("a level has at least one pass");
+            check(matches, settings)?;
+        }
+    }
+    let (matches, residual) = last.expect("a photo has at least one level");
+    let quality = quality(&matches, &residual, inliers, &homography, fixed);
+    Ok(Registration { homography, field, correlation: matches.peak, quality })
+}
+
+fn start(
+    fixed: &Prepared,
+    moving: &Prepared,
+    pairs: &[Pair],
+    settings: &AlignSettings,
+) -> Result<(Homography, usize), Refusal> {
+    let tolerance = START_TOLERANCE * moving.width.max(moving.height) as f64;
+    let few = |found| Refusal::FewMatches { found, needed: settings.min_inliers };
+    let (homography, inliers) = Homography::robust(pairs, tolerance).ok_or(few(pairs.len().min(7)))?;
+    if inliers < settings.min_inliers {
+        return Err(few(inliers));
+    }
+    let scale = homography.scale_at(centre(fixed)).max(0.0).sqrt();
+    if !(1.0 / settings.max_scale..=settings.max_scale).contains(&scale) {
+        return Err(Refusal::Scale(scale));
+    }
+    Ok((homography, inliers))
+}
+
+/// Bends the start towards the matches that lie near it: skin on a curved face leaves the homography by more than the
+/// block search can reach. Outliers lose their vote in the solve.
+fn bend(pairs: &[Pair], homography: &Homography, field: Field) -> Field {
+    let width = (field.columns * field.cell) as f64;
+    let Some(inverse) = homography.inverse() else { return field };
+    let mut sums = vec![([0.0; 2], 0.0); field.nodes.len()];
+    for (p, q) in pairs {
+        let back = inverse.apply(*q);
+        let offset = [back[0] - p[0], back[1] - p[1]];
+        let index = |v: f64, n: usize| (((v + 0.5) / field.cell as f64) as usize).min(n - 1);
+        if offset[0].hypot(offset[1]) < BEND_REACH * width {
+            let (sum, n) = &mut sums[index(p[1], field.rows) * field.columns + index(p[0], field.columns)];
+            *sum = [sum[0] + offset[0], sum[1] + offset[1]];
+            *n += 1.0;
+        }
+    }
+    let scale = 1.0 / field.cell as f64;
+    let measured: Vec<[f64; 2]> = sums.iter().map(|(s, n)| s.map(|v| scale * v / f64::max(*n, 1.0))).collect();
+    let precision: Vec<[f64; 3]> = sums.iter().map(|(_, n)| [BEND_PRECISION * n, 0.0, BEND_PRECISION * n]).collect();
+    let solution = solve(field.columns, &measured, &precision, BEND_TAU, &field.nodes);
+    let nodes = solution.nodes.iter().map(|u| u.map(|v| v / scale)).collect();
+    Field { nodes, ..field }
+}
+
+fn centre(photo: &Prepared) -> [f64; 2] {
+    [(photo.width as f64 - 1.0) / 2.0, (photo.height as f64 - 1.0) / 2.0]
+}
+
+/// Moves the field to what the blocks say; returns their distance to it in px of the photo, where they matched.
+fn update(field: &mut Field, matches: &Matches, factor: usize, tau: f64) -> Vec<f64> {
+    let scale = factor as f64;
+    let present: Vec<[f64; 2]> = field.nodes.iter().map(|u| u.map(|v| v / scale)).collect();
+    let measured: Vec<[f64; 2]> = present.iter().zip(&matches.shift).map(|(u, s)| [u[0] + s[0], u[1] + s[1]]).collect();
+    let solution = solve(field.columns, &measured, &matches.precision, tau, &present);
+    let mut residual = Vec::new();
+    for (i, node) in solution.nodes.iter().enumerate() {
+        if matches.precision[i][0] > 0.0 && solution.weights[i] > 0.0 {
+            residual.push((node[0] - measured[i][0]).hypot(node[1] - measured[i][1]) * scale);
+        }
+        field.nodes[i] = node.map(|v| v * scale);
+    }
+    residual
+}
+
+fn median(values: &mut [f32]) -> f32 {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn inside_peaks(matches: &Matches) -> Vec<f32> {
+    let whole = |i: &usize| matches.inside[*i] > 0.9;
+    (0..matches.peak.len()).filter(whole).map(|i| matches.peak[i]).collect()
+}
+
+fn matched_share(matches: &Matches) -> f32 {
+    let (mut matched, mut all) = (0, 0);
+    for (inside, precision) in matches.inside.iter().zip(&matches.precision) {
+        if *inside > 0.9 {
+            all += 1;
+            matched += usize::from(precision[0] > 0.0);
+        }
+    }
+    if all == 0 { 0.0 } else { matched as f32 / all as f32 }
+}
+
+fn check(matches: &Matches, settings: &AlignSettings) -> Result<(), Refusal> {
+    let found = median(&mut inside_peaks(matches));
+    if found < settings.min_correlation {
+        return Err(Refusal::NoCorrelation { found, needed: settings.min_correlation });
+    }
+    let share = matched_share(matches);
+    if share < settings.min_matched_share {
+        return Err(Refusal::FewBlocks { found: 100.0 * share, needed: 100.0 * settings.min_matched_share });
+    }
+    Ok(())
+}
+
+fn quality(matches: &Matches, residual: &[f64], inliers: usize, homography: &Homography, fixed: &Prepared) -> Quality {
+    let mut sorted = residual.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quantile = |q: f64| sorted.get(((sorted.len() as f64 - 1.0) * q).max(0.0) as usize).copied().unwrap_or(0.0);
+    let [x, y] = centre(fixed);
+    let (a, b) = (homography.apply([x - 0.5, y]), homography.apply([x + 0.5, y]));
+    let overlap = matches.inside.iter().sum::<f32>() / matches.inside.len().max(1) as f32;
+    Quality {
+        inliers,
+        median_correlation: median(&mut inside_peaks(matches)),
+        matched_share: matched_share(matches),
+        residual_median_px: quantile(0.5),
+        residual_p95_px: quantile(0.95),
+        scale: homography.scale_at([x, y]).max(0.0).sqrt(),
+        rotation_deg: (b[1] - a[1]).atan2(b[0] - a[0]).to_degrees(),
+        overlap,
+    }
+}

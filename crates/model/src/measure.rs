@@ -1,0 +1,122 @@
+//! What is measured in a photo, with unit, and what the gate read on the way.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! measures {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $unit:literal $log:literal;)*) => {
+        /// A number per region. How each is computed is written at its function in `cicatrix-score`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum Measure { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
+
+        impl Measure {
+            pub const ALL: &'static [Measure] = &[$(Measure::$variant,)*];
+            pub fn name(self) -> &'static str {
+                match self { $(Measure::$variant => $name,)* }
+            }
+            pub fn unit(self) -> &'static str {
+                match self { $(Measure::$variant => $unit,)* }
+            }
+            /// Whether a change is a ratio (compared on logarithms, told in %) or a difference in the unit.
+            pub fn is_ratio(self) -> bool {
+                match self { $(Measure::$variant => $log,)* }
+            }
+        }
+
+        impl FromStr for Measure {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($name => Ok(Measure::$variant),)*
+                    other => Err(format!("'{other}' is no measure")),
+                }
+            }
+        }
+    };
+}
+
+measures! {
+    /// The photographic scar index, primary: scar contrast over that of healthy skin in the same photo.
+    Psi "psi" "1" true;
+    /// The same over scars under 2 mm.
+    PsiSmall "psi_small" "1" true;
+    /// The same over scars of 2 to 4 mm.
+    PsiMedium "psi_medium" "1" true;
+    /// The same over scars above 4 mm.
+    PsiLarge "psi_large" "1" true;
+    /// Contrast energy of reference skin: the drift channel.
+    RefEnergy "ref_energy" "ln²" true;
+    /// Area whose contrast is above that of reference skin.
+    ScarAreaMm2 "scar_area_mm2" "mm²" true;
+    /// The same as a share of the region, 0 to 1.
+    ScarAreaFrac "scar_area_frac" "1" true;
+    /// Erythema of scars minus that of the skin around them, 100·log10.
+    DeltaEi "delta_ei" "100·log10" false;
+    /// Melanin of scars minus that of the skin around them, 100·log10.
+    DeltaMi "delta_mi" "100·log10" false;
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One value of one region in one photo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub measure: Measure,
+    pub value: f64,
+    /// Pixels of the scoring grid that the value rests on.
+    pub n_pixels: u64,
+}
+
+/// Where the scale of a photo comes from, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleSource {
+    /// `px_per_mm` of the baseline's manifest.
+    Manifest,
+    /// Nothing says it: bands are in nominal millimetres, areas in mm² are not given.
+    Unknown,
+}
+
+/// How good the conditions of a photo were, from its gate readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QualityTier {
+    Locked,
+    Clinic,
+    Casual,
+}
+
+impl QualityTier {
+    pub fn name(self) -> &'static str {
+        match self {
+            QualityTier::Locked => "locked",
+            QualityTier::Clinic => "clinic",
+            QualityTier::Casual => "casual",
+        }
+    }
+}
+
+/// What the gate made of one reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateVerdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One statistic of the quality gate; `name` carries the unit as its suffix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateReading {
+    pub name: String,
+    pub value: f64,
+    pub verdict: GateVerdict,
+    pub reason: Option<crate::Reason>,
+}

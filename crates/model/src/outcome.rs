@@ -1,0 +1,100 @@
+//! The rows that people read: observations of a photo, changes of a session, trends of a course.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::{Measure, QualityTier, Reason, Region, SessionKey, View};
+
+/// One photo × region × measure, as the statistics see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    pub session: SessionKey,
+    pub view: View,
+    pub shot: u16,
+    pub region: Region,
+    pub measure: Measure,
+    pub value: f64,
+    pub unit: String,
+    pub n_pixels: u64,
+    pub quality_tier: QualityTier,
+    pub endpoint_eligible: bool,
+}
+
+/// One photo of one region with its covariates: what a change is computed from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shot {
+    pub shot: u16,
+    pub quality_tier: QualityTier,
+    /// This photo is the one on which region and scar mask were drawn.
+    pub is_reference: bool,
+    pub values: Vec<(Measure, f64)>,
+    /// Gate readings by name, where the error model asks for them.
+    pub readings: Vec<(String, f64)>,
+}
+
+impl Shot {
+    pub fn value(&self, measure: Measure) -> Option<f64> {
+        self.values.iter().find(|(m, _)| *m == measure).map(|(_, v)| *v)
+    }
+    pub fn reading(&self, name: &str) -> Option<f64> {
+        self.readings.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    }
+}
+
+/// What can be said about a session against the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeVerdict {
+    Improved,
+    Worsened,
+    NoDetectableChange,
+    NotMeasurable,
+}
+
+impl ChangeVerdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            ChangeVerdict::Improved => "improved",
+            ChangeVerdict::Worsened => "worsened",
+            ChangeVerdict::NoDetectableChange => "no_detectable_change",
+            ChangeVerdict::NotMeasurable => "not_measurable",
+        }
+    }
+}
+
+/// One session × view × region × measure against the baseline, shots pooled.
+///
+/// Ratio measures tell `change`, `ci95_*` and `mdc95` in percent, the others in their unit. Negative is less scar.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub session: SessionKey,
+    pub view: View,
+    pub region: Region,
+    pub measure: Measure,
+    pub baseline_value: Option<f64>,
+    pub value: Option<f64>,
+    pub change_pct: Option<f64>,
+    pub ci95_lo: Option<f64>,
+    pub ci95_hi: Option<f64>,
+    pub mdc95_pct: Option<f64>,
+    pub verdict: ChangeVerdict,
+    pub reason: Option<Reason>,
+    pub quality_tier: Option<QualityTier>,
+    pub n_shots: u16,
+    pub endpoint_eligible: bool,
+    pub calibration: String,
+}
+
+/// Course of one region: percent per session with its interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trend {
+    pub view: View,
+    pub region: Region,
+    pub measure: Measure,
+    pub n_sessions: u16,
+    pub first: Date,
+    pub last: Date,
+    pub pct_per_session: f64,
+    pub ci95_lo: f64,
+    pub ci95_hi: f64,
+}

@@ -1,0 +1,59 @@
+use cicatrix_model::Reason;
+
+use crate::Rejection;
+
+/// File formats a photo may come in, told by their first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Jpeg,
+    Png,
+    WebP,
+    Tiff,
+}
+
+impl Format {
+    /// Tells the format by magic numbers; never by the name.
+    pub fn sniff(bytes: &[u8]) -> Result<Self, Rejection> {
+        match bytes {
+            [] => Err(Rejection::new(Reason::Truncated, "the file is empty")),
+            [0xff, 0xd8, 0xff, ..] => Ok(Format::Jpeg),
+            [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Ok(Format::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Format::WebP),
+            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(Format::Tiff),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => Err(Rejection::new(
+                Reason::FormatNotAllowed,
+                "HEIC and AVIF are not read by this build: export the photo as JPEG",
+            )),
+            _ => Err(Rejection::new(Reason::FormatNotAllowed, "the content is neither JPEG, PNG, WebP nor TIFF")),
+        }
+    }
+
+    /// The format that a file extension claims, if it claims one.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "jpg" | "jpeg" => Some(Format::Jpeg),
+            "png" => Some(Format::Png),
+            "webp" => Some(Format::WebP),
+            "tif" | "tiff" => Some(Format::Tiff),
+            _ => None,
+        }
+    }
+
+    /// Checks the content against the name's extension.
+    pub fn sniff_as(bytes: &[u8], extension: &str) -> Result<Self, Rejection> {
+        let found = Self::sniff(bytes);
+        let Some(claimed) = Self::of_extension(extension) else { return found };
+        match found {
+            Ok(format) if format == claimed => Ok(format),
+            Ok(format) => Err(Rejection::new(
+                Reason::TypeMismatch,
+                format!("the name says .{extension}, the content is {format:?}"),
+            )),
+            Err(rejection) if rejection.reason == Reason::Truncated => Err(rejection),
+            Err(_) => Err(Rejection::new(
+                Reason::TypeMismatch,
+                format!("the name says .{extension}, the content is no picture of that kind"),
+            )),
+        }
+    }
+}

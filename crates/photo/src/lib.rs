@@ -1,0 +1,29 @@
+//! Untrusted bytes in, an upright linear-light [`Frame`] out, within limits; or a [`Rejection`] that says why not.
+//!
+//! This is the only crate that parses image files. It also holds what every later step computes with: planes of
+//! one channel ([`Plane`]), their filters, the quality of a frame, and previews encoded afresh without metadata.
+
+mod container;
+mod decode;
+mod exposure;
+mod filter;
+mod format;
+mod frame;
+mod limits;
+mod metadata;
+mod plane;
+mod preview;
+mod profile;
+mod rejection;
+
+pub use container::{Container, inspect};
+pub use decode::decode;
+pub use exposure::{Exposure, exposure};
+pub use filter::{difference_of_gaussians, gaussian, masked_gaussian};
+pub use format::Format;
+pub use frame::{Frame, from_linear, to_linear};
+pub use limits::Limits;
+pub use metadata::Metadata;
+pub use plane::Plane;
+pub use preview::{PreviewError, encode_png, encode_webp, shrink};
+pub use rejection::Rejection;
