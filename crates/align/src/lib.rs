@@ -16,6 +16,7 @@ mod homography;
 mod local_contrast;
 mod prepared;
 mod registration;
+mod resample;
 mod settings;
 mod solve;
 
@@ -23,4 +24,5 @@ pub use field::Field;
 pub use homography::Homography;
 pub use prepared::Prepared;
 pub use registration::{Quality, Refusal, Registration, identity, register};
+pub use resample::{Grid, Patch, resample};
 pub use settings::{AlignSettings, Precision};

@@ -41,6 +41,26 @@ impl Shot {
     }
 }
 
+/// The sessions of one patient in one view, in order of time: what changes are computed from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    pub view: View,
+    pub sessions: Vec<SeriesSession>,
+}
+
+/// One session of a series, all of whose photos are finished.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeriesSession {
+    pub session: SessionKey,
+    pub is_baseline: bool,
+    /// Long enough after the last treatment to count.
+    pub endpoint_eligible: bool,
+    /// Shots that were measured, by region.
+    pub regions: Vec<(Region, Vec<Shot>)>,
+    /// Why other shots gave no number, in order of the shots.
+    pub reasons: Vec<Reason>,
+}
+
 /// What can be said about a session against the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

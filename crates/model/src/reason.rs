@@ -76,6 +76,7 @@ reasons! {
     ConsentMissing "consent_missing" Description "record the patient's consent in the manifest";
     BaselineMissing "baseline_missing" Baseline "upload the baseline session of this patient and view";
     BaselineNotMeasurable "baseline_not_measurable" Baseline "the baseline photo cannot be measured: choose another session as baseline";
+    NoScarsFound "no_scars_found" Baseline "no scars stand out from the skin of this region: draw the scars' region in the manifest, or accept that there is nothing to measure";
     FormatNotAllowed "format_not_allowed" Quarantine "upload JPEG, PNG, WebP or TIFF";
     TypeMismatch "type_mismatch" Quarantine "the content is not what the file's name says";
     TooManyPixels "too_many_pixels" Quarantine "upload a photo of at most 60 megapixels";

@@ -1,0 +1,141 @@
+//! The quality gate: each statistic with its value, what is made of it, and the reason a clinic acts upon.
+
+use cicatrix_model::{GateReading, GateVerdict, QualityTier, Reason};
+use serde::{Deserialize, Serialize};
+
+/// Where a statistic warns and where it fails. Starting values from published practice; a statistic that is "too high"
+/// fails above, "too low" below.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateSettings {
+    /// Pixels per millimetre, below. Ice-picks begin at 0.3 mm across.
+    pub px_per_mm: [f64; 2],
+    /// Share of the region that is burnt out or black, above.
+    pub clipped_share: [f64; 2],
+    /// Median green of the region as sRGB code, outside.
+    pub dark_code: [f64; 2],
+    pub bright_code: [f64; 2],
+    /// Share of the region under highlights, above.
+    pub glare_share: [f64; 2],
+    /// ln of the ratio of finest detail to the baseline's, below (blurred against the baseline).
+    pub ln_focus_ratio: [f64; 2],
+    /// ln of the ratio of reference-skin energy to the baseline's, above in size.
+    pub ln_ref_energy_ratio: [f64; 2],
+    /// Correlation of the relief with the baseline's on reference skin, below: another light, or other skin.
+    pub relief_correlation: [f64; 2],
+    /// Distance between what blocks measured and the smooth map, 95th percentile in mm, above.
+    pub residual_p95_mm: [f64; 2],
+    /// ln of the scale against the baseline, above in size.
+    pub ln_scale: [f64; 2],
+    /// Roll against the baseline, degrees, above in size.
+    pub roll_deg: [f64; 2],
+    /// Share of the region that lies in the photo, below.
+    pub covered_share: [f64; 2],
+    /// Spread between the channels' gains against the baseline, ln, above.
+    pub ln_colour_cast: [f64; 2],
+    /// Deviations (in parts of their warning) up to which a photo is of tier locked and of tier clinic.
+    pub tier_limits: [f64; 2],
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            px_per_mm: [10.0, 6.0],
+            clipped_share: [0.005, 0.02],
+            dark_code: [0.2, 0.1],
+            bright_code: [0.85, 0.95],
+            glare_share: [0.02, 0.05],
+            ln_focus_ratio: [-0.35, -0.9],
+            ln_ref_energy_ratio: [0.35, 0.8],
+            relief_correlation: [0.6, 0.25],
+            residual_p95_mm: [0.3, 1.0],
+            ln_scale: [0.12, 0.4],
+            roll_deg: [12.0, 30.0],
+            covered_share: [0.95, 0.8],
+            ln_colour_cast: [0.3, 0.9],
+            tier_limits: [0.35, 0.8],
+        }
+    }
+}
+
+/// Readings of one photo as they come in.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Gate {
+    pub(crate) readings: Vec<GateReading>,
+}
+
+impl Gate {
+    /// Reads a statistic that is bad when high (`limits` rising) or when low (`limits` falling).
+    pub(crate) fn read(&mut self, name: &str, value: f64, limits: [f64; 2], reason: Reason) {
+        let beyond = |limit: f64| if limits[1] >= limits[0] { value > limit } else { value < limit };
+        let verdict = match (beyond(limits[1]) || !value.is_finite(), beyond(limits[0])) {
+            (true, _) => GateVerdict::Fail,
+            (false, true) => GateVerdict::Warn,
+            (false, false) => GateVerdict::Ok,
+        };
+        let reason = (verdict != GateVerdict::Ok).then_some(reason);
+        self.readings.push(GateReading { name: name.to_owned(), value, verdict, reason });
+    }
+
+    /// Reads a signed statistic that is bad when large in size; the value keeps its sign.
+    pub(crate) fn read_size(&mut self, name: &str, value: f64, limits: [f64; 2], reason: Reason) {
+        self.read(name, value.abs(), limits, reason);
+        if let Some(last) = self.readings.last_mut() {
+            last.value = value;
+        }
+    }
+
+    /// Notes a statistic that decides nothing by itself.
+    pub(crate) fn note(&mut self, name: &str, value: f64) {
+        self.readings.push(GateReading { name: name.to_owned(), value, verdict: GateVerdict::Ok, reason: None });
+    }
+
+    /// Reasons of the readings with this verdict, each once, in order.
+    pub(crate) fn reasons(&self, verdict: GateVerdict) -> Vec<Reason> {
+        let mut found = Vec::new();
+        for reading in &self.readings {
+            if let Some(reason) = reading.reason.filter(|r| reading.verdict == verdict && !found.contains(r)) {
+                found.push(reason);
+            }
+        }
+        found
+    }
+
+    fn value(&self, name: &str) -> Option<f64> {
+        self.readings.iter().find(|r| r.name == name).map(|r| r.value)
+    }
+
+    /// Tier by the worst deviation from the baseline's conditions, in parts of what warns.
+    pub(crate) fn tier(&self, settings: &GateSettings) -> QualityTier {
+        let part = |name: &str, limit: f64| self.value(name).map_or(0.0, |v| (v / limit).abs());
+        let correlation = self.value("relief_correlation").unwrap_or(1.0);
+        let worst = [
+            part("ln_ref_energy_ratio", settings.ln_ref_energy_ratio[0]),
+            part("ln_focus_ratio", settings.ln_focus_ratio[0]),
+            (1.0 - correlation) / (1.0 - settings.relief_correlation[0]),
+        ]
+        .into_iter()
+        .fold(0.0, f64::max);
+        match worst {
+            w if w <= settings.tier_limits[0] => QualityTier::Locked,
+            w if w <= settings.tier_limits[1] => QualityTier::Clinic,
+            _ => QualityTier::Casual,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_work_in_both_directions() {
+        let mut gate = Gate::default();
+        gate.read("high", 0.03, [0.02, 0.05], Reason::Specular);
+        gate.read("low", 5.0, [10.0, 6.0], Reason::ResolutionLow);
+        gate.read("nan", f64::NAN, [10.0, 6.0], Reason::Blur);
+        let verdicts: Vec<_> = gate.readings.iter().map(|r| r.verdict).collect();
+        assert_eq!(verdicts, [GateVerdict::Warn, GateVerdict::Fail, GateVerdict::Fail]);
+        assert_eq!(gate.reasons(GateVerdict::Fail), [Reason::ResolutionLow, Reason::Blur]);
+    }
+}

@@ -1,0 +1,15 @@
+//! The steps in protocol order: bytes and [`Protocol`] in, [`Assessment`] out. The only crate that knows all steps.
+//!
+//! Pure: no clock, no file, no network. The same bytes, protocol and version give the same bits. A poor photo is a
+//! result with its reasons, never an error.
+
+mod assessment;
+mod gate;
+mod picture;
+mod protocol;
+mod reference;
+
+pub use assessment::{Assessment, Measurement, Picture, RegionScores, assess};
+pub use gate::GateSettings;
+pub use protocol::{Protocol, ProtocolError};
+pub use reference::{Photo, Reference, prepare};

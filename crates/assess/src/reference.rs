@@ -1,0 +1,164 @@
+//! The baseline of a series, made ready once: grid, regions, scar masks, relief, features.
+
+use cicatrix_align::{Grid, Patch, Prepared, resample};
+use cicatrix_locate::{LocatedRegion, Scale, regions, scale};
+use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
+use cicatrix_normalize::ln_plane;
+use cicatrix_photo::{Exposure, Frame, Plane, Rejection, decode, exposure};
+use cicatrix_score::{Relief, ScarMask, ScoreSettings};
+use sha2::{Digest, Sha256};
+
+use crate::protocol::Protocol;
+
+/// A photo as it comes: bytes, what its name claims, and what the manifest says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Photo<'a> {
+    pub bytes: &'a [u8],
+    /// Extension of its name, without the dot.
+    pub extension: &'a str,
+    pub px_per_mm: Option<f64>,
+    pub regions: &'a [RegionPolygon],
+}
+
+/// One region of the baseline with the scars found in it.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionReference {
+    pub(crate) name: Region,
+    pub(crate) mask: ScarMask,
+}
+
+/// Everything about the baseline that a follow-up is compared with.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    pub(crate) prepared: Prepared,
+    pub(crate) grid: Grid,
+    pub(crate) patch: Patch,
+    pub(crate) relief: Relief,
+    pub(crate) fine: Plane,
+    pub(crate) regions: Vec<RegionReference>,
+    /// Union of the regions, and of their reference skin.
+    pub(crate) area: Plane,
+    pub(crate) skin: Plane,
+    pub(crate) scale: Scale,
+    pub(crate) exposure: Exposure,
+    /// SHA-256 of masks and grid: two observations with the same digest were measured on the same skin.
+    pub(crate) mask_digest: String,
+}
+
+/// Skin around the regions that the bands may look at, mm.
+const MARGIN_MM: f64 = 3.0;
+/// The grid must have this many nodes on its shorter side, and no more than these in all.
+const LEAST_SIDE: usize = 48;
+const MOST_NODES: f64 = 4.0e6;
+
+/// Prepares a baseline, or says why it cannot be one.
+pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Rejection> {
+    let (frame, _) = decode(photo.bytes, photo.extension, &protocol.limits)?;
+    let scale = scale(photo.px_per_mm, frame.width, frame.height);
+    let located = regions(photo.regions, frame.width, frame.height)
+        .map_err(|problem| Rejection::new(Reason::ViewMismatch, problem.detail))?;
+    if scale.px_per_mm < protocol.gate.px_per_mm[1] {
+        let detail = format!("{:.1} px/mm, {} are needed", scale.px_per_mm, protocol.gate.px_per_mm[1]);
+        return Err(Rejection::new(Reason::ResolutionLow, detail));
+    }
+    let grid = grid(&located, &frame, &scale, protocol.grid_pitch_mm)?;
+    let patch = resample(&frame, &grid, |place| place);
+    let weight = usable(&patch, &protocol.score);
+    let px_per_mm = 1.0 / protocol.grid_pitch_mm;
+    let ln_green = ln_plane(&patch.green);
+    let relief = Relief::new(&ln_green, &weight, px_per_mm, &protocol.score);
+    let mut area = Plane::filled(grid.width, grid.height, 0.0);
+    let mut scars = area.clone();
+    let mut found = Vec::new();
+    for region in &located {
+        let plane = rasterize(region, &grid);
+        let mask = ScarMask::find(&relief, &plane, &protocol.score);
+        area = area.zip(&mask.region, f32::max);
+        scars = scars.zip(&mask.region.zip(&mask.reference, |r, s| r - s), f32::max);
+        found.push(RegionReference { name: region.name.clone(), mask });
+    }
+    let skin = area.zip(&scars, |a, s| if s > 0.5 { 0.0 } else { a });
+    let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
+    let mask_digest = digest(&found, &grid);
+    Ok(Reference {
+        prepared: Prepared::new(&frame),
+        grid,
+        fine: fine_detail(&ln_green, &weight),
+        patch,
+        relief,
+        regions: found,
+        area,
+        skin,
+        scale,
+        exposure,
+        mask_digest,
+    })
+}
+
+impl Reference {
+    pub fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Area of a grid node in mm², where the scale is known.
+    pub(crate) fn node_mm2(&self) -> Option<f64> {
+        let pitch_mm = self.grid.pitch_px / self.scale.px_per_mm;
+        (self.scale.source != ScaleSource::Unknown).then_some(pitch_mm * pitch_mm)
+    }
+}
+
+fn grid(located: &[LocatedRegion], frame: &Frame, scale: &Scale, pitch_mm: f64) -> Result<Grid, Rejection> {
+    let margin = MARGIN_MM * scale.px_per_mm;
+    let (right, bottom) = (frame.width as f64 - 1.0, frame.height as f64 - 1.0);
+    let b = located.iter().map(LocatedRegion::bounds).fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |a, b| {
+        [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
+    });
+    let (x0, y0) = ((b[0] - margin).max(0.0), (b[1] - margin).max(0.0));
+    let (x1, y1) = ((b[2] + margin).min(right), (b[3] + margin).min(bottom));
+    let pitch_px = pitch_mm * scale.px_per_mm;
+    let nodes = |length: f64| (length / pitch_px).floor() + 1.0;
+    if nodes(x1 - x0) * nodes(y1 - y0) > MOST_NODES {
+        return Err(Rejection::new(Reason::ZoomOff, "the photo shows more skin than a region has: check px_per_mm"));
+    }
+    let (width, height) = (nodes(x1 - x0) as usize, nodes(y1 - y0) as usize);
+    if width.min(height) < LEAST_SIDE {
+        let detail = format!(
+            "the regions measure only {:.1} mm: check px_per_mm and the polygons",
+            (x1 - x0).min(y1 - y0) / scale.px_per_mm
+        );
+        return Err(Rejection::new(Reason::ZoomOff, detail));
+    }
+    Ok(Grid { origin_px: [x0, y0], pitch_px, width, height })
+}
+
+fn rasterize(region: &LocatedRegion, grid: &Grid) -> Plane {
+    let mut plane = Plane::filled(grid.width, grid.height, 0.0);
+    for row in 0..grid.height {
+        for (column, value) in plane.row_mut(row).iter_mut().enumerate() {
+            *value = f32::from(u8::from(region.contains(grid.place(column, row))));
+        }
+    }
+    plane
+}
+
+/// 1 where the photo covers a node with skin that is neither highlight nor black.
+pub(crate) fn usable(patch: &Patch, settings: &ScoreSettings) -> Plane {
+    let bright = settings.highlight as f32;
+    let lit = patch.green.zip(&patch.red, |g, r| if g < bright && r < 0.985 && r > 0.002 { 1.0 } else { 0.0 });
+    lit.zip(&patch.inside, |l, i| l * i)
+}
+
+/// Squared detail at the scale of two grid nodes: what focus takes first.
+pub(crate) fn fine_detail(ln_green: &Plane, weight: &Plane) -> Plane {
+    cicatrix_photo::difference_of_gaussians(ln_green, weight, 0.8).map(|v| v * v)
+}
+
+fn digest(regions: &[RegionReference], grid: &Grid) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{grid:?}"));
+    for region in regions {
+        hash.update(region.name.as_str());
+        hash.update(region.mask.scar.data.iter().map(|v| u8::from(*v > 0.5)).collect::<Vec<u8>>());
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

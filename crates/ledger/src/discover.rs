@@ -1,0 +1,400 @@
+//! T0, the first half: a session and its photos as a scan found them.
+//!
+//! Recording compares before it writes, so that a sweep over a bucket without news takes no write lock. A photo is
+//! an object's content together with what its manifest says about the pixels: another content, scale, region or
+//! refusal is another photo, which takes the old one's place; another name for the same content is the same photo.
+//! A photo that is no longer listed stays: buckets expire, results do not.
+
+use std::collections::BTreeSet;
+
+use cicatrix_model::Reason;
+use jiff::civil::Date;
+use riverqueue::sqlx::sqlite::SqliteRow;
+use riverqueue::sqlx::{self, Row, SqliteConnection};
+use serde_json::Value;
+
+use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, Tx, now, to_json};
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+impl Ledger {
+    /// Records a session and its photos in one transaction; writes nothing when nothing changed.
+    pub async fn record_session(&self, upload: &SessionUpload) -> Result<Recorded, LedgerError> {
+        let facts = SessionFacts::of(upload)?;
+        let mut read = self.pool.begin().await?;
+        let known = Known::load(&mut read, upload).await?;
+        read.rollback().await?;
+        if let Some(known) = &known
+            && known.facts == facts
+            && steps(&known.photos, &upload.photos)?.is_empty()
+        {
+            return Ok(Recorded { session_id: known.session_id, ..Recorded::default() });
+        }
+
+        let mut tx = self.begin().await?;
+        let known = Known::load(&mut tx, upload).await?;
+        let recorded = write(&mut tx, upload, &facts, known.as_ref()).await?;
+        tx.commit().await?;
+        Ok(recorded)
+    }
+}
+
+/// What is told of a session and may change.
+#[derive(Debug, Clone, PartialEq)]
+struct SessionFacts {
+    session_no: Option<u32>,
+    flagged_baseline: bool,
+    sessions_before: Option<u32>,
+    days_since_treatment: Option<u32>,
+    manifest: Option<String>,
+    problem_reason: Option<String>,
+    problem_detail: Option<String>,
+}
+
+impl SessionFacts {
+    fn of(upload: &SessionUpload) -> Result<Self, LedgerError> {
+        Ok(Self {
+            session_no: upload.session_no,
+            flagged_baseline: upload.baseline,
+            sessions_before: upload.sessions_before,
+            days_since_treatment: upload.days_since_treatment,
+            manifest: upload.manifest.as_ref().map(|manifest| to_json(manifest, "manifest")).transpose()?,
+            problem_reason: upload.problem.as_ref().map(|(reason, _)| reason.code().to_owned()),
+            problem_detail: upload.problem.as_ref().map(|(_, detail)| detail.clone()),
+        })
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+        Ok(Self {
+            session_no: row.try_get("session_no")?,
+            flagged_baseline: row.try_get("flagged_baseline")?,
+            sessions_before: row.try_get("sessions_before")?,
+            days_since_treatment: row.try_get("days_since_treatment")?,
+            manifest: row.try_get("manifest")?,
+            problem_reason: row.try_get("problem_reason")?,
+            problem_detail: row.try_get("problem_detail")?,
+        })
+    }
+}
+
+/// A session as it is recorded, with its current photos.
+struct Known {
+    session_id: i64,
+    facts: SessionFacts,
+    photos: Vec<KnownPhoto>,
+}
+
+struct KnownPhoto {
+    photo_id: i64,
+    view: String,
+    shot: u16,
+    object_key: String,
+    version: String,
+    bytes: i64,
+    sha256: Option<String>,
+    content_sha256: Option<String>,
+    captured_at: Option<String>,
+    px_per_mm: Option<f64>,
+    regions: String,
+    refused_reason: Option<String>,
+    refused_detail: Option<String>,
+}
+
+impl Known {
+    async fn load(conn: &mut SqliteConnection, upload: &SessionUpload) -> Result<Option<Self>, LedgerError> {
+        let session = sqlx::query(
+            "SELECT session_id, session_no, flagged_baseline, sessions_before, days_since_treatment, manifest,
+                    problem_reason, problem_detail
+               FROM session WHERE clinic_id = $1 AND patient_id = $2 AND session = $3",
+        )
+        .bind(upload.clinic.as_str())
+        .bind(upload.patient.as_str())
+        .bind(upload.session.to_string())
+        .fetch_optional(&mut *conn)
+        .await?;
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let session_id: i64 = session.try_get("session_id")?;
+        let rows = sqlx::query(
+            "SELECT photo_id, view, shot, object_key, version, bytes, sha256, content_sha256, captured_at, px_per_mm,
+                    regions, refused_reason, refused_detail
+               FROM photo WHERE session_id = $1 AND is_current = 1",
+        )
+        .bind(session_id)
+        .fetch_all(&mut *conn)
+        .await?;
+        let photos = rows.iter().map(KnownPhoto::read).collect::<Result<_, _>>()?;
+        Ok(Some(Self { session_id, facts: SessionFacts::read(&session)?, photos }))
+    }
+}
+
+impl KnownPhoto {
+    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+        Ok(Self {
+            photo_id: row.try_get("photo_id")?,
+            view: row.try_get("view")?,
+            shot: row.try_get("shot")?,
+            object_key: row.try_get("object_key")?,
+            version: row.try_get("version")?,
+            bytes: row.try_get("bytes")?,
+            sha256: row.try_get("sha256")?,
+            content_sha256: row.try_get("content_sha256")?,
+            captured_at: row.try_get("captured_at")?,
+            px_per_mm: row.try_get("px_per_mm")?,
+            regions: row.try_get("regions")?,
+            refused_reason: row.try_get("refused_reason")?,
+            refused_detail: row.try_get("refused_detail")?,
+        })
+    }
+
+    /// Same content, read in the same way.
+    fn is_same_photo(&self, found: &Found<'_>) -> bool {
+        let digest = found.sha256.as_ref();
+        let known_digest = self.content_sha256.as_ref().or(self.sha256.as_ref());
+        let same_content = self.version == found.upload.version || (digest.is_some() && digest == known_digest);
+        let same_claim = digest.is_none() || digest == self.sha256.as_ref() || digest == self.content_sha256.as_ref();
+        same_content
+            && same_claim
+            && self.px_per_mm == found.upload.px_per_mm
+            && self.regions == found.regions
+            && self.refused_reason.as_deref() == found.refused_reason()
+    }
+
+    /// Nothing at all to write.
+    fn is_unchanged(&self, found: &Found<'_>) -> bool {
+        self.version == found.upload.version
+            && self.object_key == found.upload.key
+            && self.bytes == found.bytes()
+            && self.captured_at == found.captured_at
+            && (found.sha256.is_none() || self.sha256 == found.sha256)
+            && self.refused_detail.as_deref() == found.refused_detail()
+    }
+}
+
+/// An uploaded photo in the form in which it is stored.
+struct Found<'a> {
+    upload: &'a PhotoUpload,
+    sha256: Option<String>,
+    captured_at: Option<String>,
+    regions: String,
+}
+
+impl<'a> Found<'a> {
+    fn of(upload: &'a PhotoUpload) -> Result<Self, LedgerError> {
+        Ok(Self {
+            upload,
+            sha256: upload.sha256.as_deref().map(str::to_ascii_lowercase),
+            captured_at: upload.captured_at.map(|at| at.to_string()),
+            regions: to_json(&upload.regions, "regions")?,
+        })
+    }
+
+    fn bytes(&self) -> i64 {
+        i64::try_from(self.upload.bytes).unwrap_or(i64::MAX)
+    }
+
+    fn refused_reason(&self) -> Option<&'static str> {
+        self.upload.refused.as_ref().map(|(reason, _)| Reason::code(*reason))
+    }
+
+    fn refused_detail(&self) -> Option<&str> {
+        self.upload.refused.as_ref().map(|(_, detail)| detail.as_str())
+    }
+}
+
+enum Step<'a> {
+    Add(Found<'a>),
+    Replace(i64, Found<'a>),
+    Update(i64, Found<'a>),
+}
+
+/// What has to be written so that the known photos become the uploaded ones.
+fn steps<'a>(known: &[KnownPhoto], uploads: &'a [PhotoUpload]) -> Result<Vec<Step<'a>>, LedgerError> {
+    let mut steps = Vec::new();
+    let mut seen = BTreeSet::new();
+    for upload in uploads {
+        let view = upload.view.to_string();
+        if !seen.insert((view.clone(), upload.shot)) {
+            tracing::warn!(view, shot = upload.shot, "a session has two files for one shot, the first is taken");
+            continue;
+        }
+        let found = Found::of(upload)?;
+        match known.iter().find(|photo| photo.view == view && photo.shot == upload.shot) {
+            None => steps.push(Step::Add(found)),
+            Some(photo) if !photo.is_same_photo(&found) => steps.push(Step::Replace(photo.photo_id, found)),
+            Some(photo) if !photo.is_unchanged(&found) => steps.push(Step::Update(photo.photo_id, found)),
+            Some(_) => {}
+        }
+    }
+    Ok(steps)
+}
+
+async fn write(
+    tx: &mut Tx,
+    upload: &SessionUpload,
+    facts: &SessionFacts,
+    known: Option<&Known>,
+) -> Result<Recorded, LedgerError> {
+    let mut recorded = Recorded::default();
+    match known {
+        None => {
+            recorded.session_id = insert_session(tx, upload, facts).await?;
+            recorded.session_changed = true;
+        }
+        Some(known) => {
+            recorded.session_id = known.session_id;
+            recorded.session_changed = known.facts != *facts;
+            if recorded.session_changed {
+                update_session(tx, known.session_id, upload, facts).await?;
+            }
+        }
+    }
+    let photos = known.map_or(&[][..], |known| known.photos.as_slice());
+    for step in steps(photos, &upload.photos)? {
+        match step {
+            Step::Add(found) => {
+                insert_photo(tx, recorded.session_id, &found).await?;
+                recorded.photos_added += 1;
+            }
+            Step::Replace(old, found) => {
+                sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(old).execute(&mut **tx).await?;
+                insert_photo(tx, recorded.session_id, &found).await?;
+                recorded.photos_replaced += 1;
+            }
+            Step::Update(photo_id, found) => {
+                update_photo(tx, photo_id, &found).await?;
+                recorded.photos_updated += 1;
+            }
+        }
+    }
+    Ok(recorded)
+}
+
+/// What outcomes are grouped by, taken out of the manifest so that no query has to read JSON.
+struct Grouping<'a> {
+    modality: Option<&'a str>,
+    device: Option<&'a str>,
+    needle_depth_mm: Option<f64>,
+    fitzpatrick: Option<&'a str>,
+}
+
+impl<'a> Grouping<'a> {
+    fn of(manifest: Option<&'a Value>) -> Self {
+        let at = |path: &str| manifest.and_then(|manifest| manifest.pointer(path));
+        Self {
+            modality: at("/treatment/modality").and_then(Value::as_str),
+            device: at("/treatment/device").and_then(Value::as_str),
+            needle_depth_mm: at("/treatment/needle_depth_mm").and_then(Value::as_f64),
+            fitzpatrick: at("/subject/fitzpatrick").and_then(Value::as_str),
+        }
+    }
+}
+
+async fn insert_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts) -> Result<i64, LedgerError> {
+    let day_number = upload.session.date.duration_since(EPOCH).as_hours().div_euclid(24);
+    let grouping = Grouping::of(upload.manifest.as_ref());
+    let session_id: i64 = sqlx::query_scalar(
+        "INSERT INTO session (clinic_id, patient_id, session, session_date, day_number, session_no,
+                              flagged_baseline, sessions_before, days_since_treatment, manifest, modality, device,
+                              needle_depth_mm, fitzpatrick, problem_reason, problem_detail, recorded_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+         RETURNING session_id",
+    )
+    .bind(upload.clinic.as_str())
+    .bind(upload.patient.as_str())
+    .bind(upload.session.to_string())
+    .bind(upload.session.date.to_string())
+    .bind(day_number)
+    .bind(facts.session_no)
+    .bind(facts.flagged_baseline)
+    .bind(facts.sessions_before)
+    .bind(facts.days_since_treatment)
+    .bind(&facts.manifest)
+    .bind(grouping.modality)
+    .bind(grouping.device)
+    .bind(grouping.needle_depth_mm)
+    .bind(grouping.fitzpatrick)
+    .bind(&facts.problem_reason)
+    .bind(&facts.problem_detail)
+    .bind(now())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(session_id)
+}
+
+async fn update_session(
+    tx: &mut Tx,
+    session_id: i64,
+    upload: &SessionUpload,
+    facts: &SessionFacts,
+) -> Result<(), LedgerError> {
+    let grouping = Grouping::of(upload.manifest.as_ref());
+    sqlx::query(
+        "UPDATE session
+            SET session_no = $2, flagged_baseline = $3, sessions_before = $4, days_since_treatment = $5,
+                manifest = $6, modality = $7, device = $8, needle_depth_mm = $9, fitzpatrick = $10,
+                problem_reason = $11, problem_detail = $12, updated_at = $13
+          WHERE session_id = $1",
+    )
+    .bind(session_id)
+    .bind(facts.session_no)
+    .bind(facts.flagged_baseline)
+    .bind(facts.sessions_before)
+    .bind(facts.days_since_treatment)
+    .bind(&facts.manifest)
+    .bind(grouping.modality)
+    .bind(grouping.device)
+    .bind(grouping.needle_depth_mm)
+    .bind(grouping.fitzpatrick)
+    .bind(&facts.problem_reason)
+    .bind(&facts.problem_detail)
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_photo(tx: &mut Tx, session_id: i64, found: &Found<'_>) -> Result<(), LedgerError> {
+    let upload = found.upload;
+    sqlx::query(
+        "INSERT INTO photo (session_id, view, shot, object_key, version, bytes, sha256, captured_at, px_per_mm,
+                            regions, refused_reason, refused_detail, is_current, recorded_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13)",
+    )
+    .bind(session_id)
+    .bind(upload.view.to_string())
+    .bind(upload.shot)
+    .bind(&upload.key)
+    .bind(&upload.version)
+    .bind(found.bytes())
+    .bind(&found.sha256)
+    .bind(&found.captured_at)
+    .bind(upload.px_per_mm)
+    .bind(&found.regions)
+    .bind(found.refused_reason())
+    .bind(found.refused_detail())
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn update_photo(tx: &mut Tx, photo_id: i64, found: &Found<'_>) -> Result<(), LedgerError> {
+    sqlx::query(
+        "UPDATE photo
+            SET object_key = $2, version = $3, bytes = $4, sha256 = COALESCE($5, sha256), captured_at = $6,
+                refused_detail = $7
+          WHERE photo_id = $1",
+    )
+    .bind(photo_id)
+    .bind(&found.upload.key)
+    .bind(&found.upload.version)
+    .bind(found.bytes())
+    .bind(&found.sha256)
+    .bind(&found.captured_at)
+    .bind(found.refused_detail())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! T2, the end of a run: observations, state, the release of followers or a new plan, the changes of the session,
+//! and the job's completion, in one transaction. No transaction is open while a photo is fetched or read.
+
+use std::time::Duration;
+
+use cicatrix_model::{GateReading, Observation, QualityTier, Reason};
+use riverqueue::sqlx;
+use serde_json::Value;
+
+use crate::runs::{self, RunRow};
+use crate::start::open_run;
+use crate::{Handler, Ledger, LedgerError, State, Tx, Verdict, now, plan, series, to_json};
+
+/// What happens to the job of an ended run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobEnd {
+    /// Completed with the transaction.
+    Complete,
+    /// Discarded by the engine after it, as a sign to operators.
+    Discard,
+}
+
+/// The end of a run, as its row keeps it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    state: State,
+    reason: Option<Reason>,
+    /// All reasons of a photo without a number; warnings of a measured one.
+    reasons: Vec<Reason>,
+    detail: Option<String>,
+    content_sha256: Option<String>,
+    tier: Option<QualityTier>,
+    endpoint_eligible: Option<bool>,
+    readings: Vec<GateReading>,
+    provenance: Option<Value>,
+    derived: Option<Value>,
+    observations: Vec<Observation>,
+    duration: Duration,
+}
+
+impl Ending {
+    fn bare(state: State, duration: Duration) -> Self {
+        Self {
+            state,
+            reason: None,
+            reasons: Vec::new(),
+            detail: None,
+            content_sha256: None,
+            tier: None,
+            endpoint_eligible: None,
+            readings: Vec::new(),
+            provenance: None,
+            derived: None,
+            observations: Vec::new(),
+            duration,
+        }
+    }
+
+    pub(crate) fn of(verdict: Verdict, duration: Duration) -> Self {
+        match verdict {
+            Verdict::Measured {
+                content_sha256,
+                observations,
+                readings,
+                tier,
+                endpoint_eligible,
+                provenance,
+                derived,
+                warnings,
+            } => Self {
+                reasons: warnings,
+                content_sha256: Some(content_sha256),
+                tier: Some(tier),
+                endpoint_eligible: Some(endpoint_eligible),
+                readings: finite(readings),
+                provenance: Some(provenance),
+                derived: Some(derived),
+                observations,
+                ..Self::bare(State::Measured, duration)
+            },
+            Verdict::NotMeasurable { content_sha256, reasons, detail, readings, provenance, derived } => Self {
+                reason: reasons.first().copied(),
+                reasons,
+                detail: Some(detail),
+                content_sha256,
+                readings: finite(readings),
+                provenance: Some(provenance),
+                derived: Some(derived),
+                ..Self::bare(State::NotMeasurable, duration)
+            },
+            Verdict::Quarantined { reason, detail, content_sha256 } => Self {
+                reason: Some(reason),
+                reasons: vec![reason],
+                detail: Some(detail),
+                content_sha256,
+                ..Self::bare(State::Quarantined, duration)
+            },
+        }
+    }
+
+    /// The photo kills whoever reads it.
+    pub(crate) fn crashed(detail: &str, duration: Duration) -> Self {
+        Self {
+            reason: Some(Reason::DecoderCrash),
+            reasons: vec![Reason::DecoderCrash],
+            detail: Some(detail.to_owned()),
+            ..Self::bare(State::Quarantined, duration)
+        }
+    }
+
+    /// We are to blame, not the photo.
+    pub(crate) fn failed(detail: String, duration: Duration) -> Self {
+        Self { detail: Some(detail), ..Self::bare(State::Failed, duration) }
+    }
+
+    /// The one line that every ended run gets.
+    pub(crate) fn log(&self, run_id: i64) {
+        let duration_ms = millis(self.duration);
+        let state = self.state.name();
+        let reason = self.reason.map_or("", Reason::code);
+        tracing::info!(run_id, state, reason, duration_ms, "run {run_id} ended as {state}");
+    }
+}
+
+impl Ledger {
+    /// Ends a run that this job has started. False when the run was ended, taken back or given another job meanwhile;
+    /// then nothing is written. An error when the job does not run any more; then everything rolls back.
+    pub(crate) async fn finish_run(
+        &self,
+        handler: &dyn Handler,
+        run_id: i64,
+        job_id: i64,
+        ending: &Ending,
+        job: JobEnd,
+    ) -> Result<bool, LedgerError> {
+        let mut tx = self.begin().await?;
+        let Some(run) = open_run(&mut tx, run_id, job_id).await? else {
+            return Ok(false);
+        };
+        close(self, &mut tx, handler, &run, ending).await?;
+        match job {
+            JobEnd::Complete => self.courier.complete(&mut tx, job_id).await?,
+            JobEnd::Discard => self.courier.require_running(&mut tx, job_id).await?,
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Writes the end of a run and all that follows from it, except for the job.
+pub(crate) async fn close(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    handler: &dyn Handler,
+    run: &RunRow,
+    ending: &Ending,
+) -> Result<(), LedgerError> {
+    write_observations(tx, run.run_id, ending).await?;
+    write_run(tx, run, ending).await?;
+    runs::event(tx, run.run_id, ending.state.name(), None, ending.detail.as_deref()).await?;
+
+    let mut planned_again = false;
+    if run.is_baseline() && ending.state == State::Measured {
+        release_followers(ledger, tx, run).await?;
+    } else if run.is_baseline() {
+        plan::replan(ledger, tx, &run.clinic, &run.patient, &run.plan).await?;
+        planned_again = true;
+    }
+    // Only sessions without open runs take part in a series, so nothing changes before the last one.
+    if planned_again || series::is_finished(tx, run.session_id, &run.view).await? {
+        series::recompute(tx, handler, &run.clinic, &run.patient, &run.view).await?;
+    }
+    Ok(())
+}
+
+async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
+    sqlx::query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    for observation in ending.observations.iter().filter(|observation| observation.value.is_finite()) {
+        sqlx::query(
+            "INSERT INTO observation (run_id, region, measure, value, unit, n_pixels)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(run_id)
+        .bind(observation.region.as_str())
+        .bind(observation.measure.name())
+        .bind(observation.value)
+        .bind(&observation.unit)
+        .bind(i64::try_from(observation.n_pixels).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), LedgerError> {
+    let provenance = ending.provenance.as_ref().map(|value| to_json(value, "provenance")).transpose()?;
+    let derived = ending.derived.as_ref().map(|value| to_json(value, "derived pictures")).transpose()?;
+    sqlx::query(
+        "UPDATE photo_run
+            SET state = $2, reason = $3, reasons = $4, detail = $5, finished_at = $6, duration_ms = $7,
+                content_sha256 = $8, tier = $9, endpoint_eligible = $10, gate = $11, provenance = $12, derived = $13
+          WHERE run_id = $1",
+    )
+    .bind(run.run_id)
+    .bind(ending.state.name())
+    .bind(ending.reason.map(Reason::code))
+    .bind(to_json(&ending.reasons, "reasons")?)
+    .bind(ending.detail.as_deref().map(runs::shortened))
+    .bind(now())
+    .bind(millis(ending.duration))
+    .bind(&ending.content_sha256)
+    .bind(ending.tier.map(QualityTier::name))
+    .bind(ending.endpoint_eligible)
+    .bind(to_json(&ending.readings, "gate readings")?)
+    .bind(provenance)
+    .bind(derived)
+    .execute(&mut **tx)
+    .await?;
+    // What a quarantined file hashed to proves nothing about the object: the body may have been damaged on its way.
+    let was_decoded = matches!(ending.state, State::Measured | State::NotMeasurable);
+    if let Some(digest) = ending.content_sha256.as_ref().filter(|_| was_decoded) {
+        sqlx::query("UPDATE photo SET content_sha256 = $2 WHERE photo_id = $1")
+            .bind(run.photo_id)
+            .bind(digest.to_ascii_lowercase())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Lets the runs go that waited for this baseline.
+async fn release_followers(ledger: &Ledger, tx: &mut Tx, baseline: &RunRow) -> Result<(), LedgerError> {
+    let followers: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT run_id, job_id FROM photo_run
+          WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
+            AND state = 'waiting_for_baseline' AND is_current = 1
+          ORDER BY run_id",
+    )
+    .bind(baseline.photo_id)
+    .bind(&baseline.plan.protocol_digest)
+    .bind(&baseline.plan.program_version)
+    .fetch_all(&mut **tx)
+    .await?;
+    for (run_id, job_id) in followers {
+        runs::release(ledger, tx, run_id, job_id).await?;
+    }
+    Ok(())
+}
+
+/// JSON has no NaN: a reading without a number is none.
+fn finite(readings: Vec<GateReading>) -> Vec<GateReading> {
+    readings.into_iter().filter(|reading| reading.value.is_finite()).collect()
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

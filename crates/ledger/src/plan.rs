@@ -1,0 +1,626 @@
+//! T0, the second half: which photo is the baseline of each view, and which runs there must be.
+//!
+//! A plan is the difference between what is and what should be. What should be is decided by a pure function of the
+//! patient's sessions, photos and runs, so planning twice writes nothing the second time, and planning again after a
+//! baseline failed, a photo was replaced or a protocol changed is the same act as planning first.
+//!
+//! The baseline session is the one that is flagged, else the earliest, unless that one says that treatments came
+//! before it. The baseline photo of a view is its lowest shot that was not refused and did not end badly; only when
+//! none is left do the other sessions get `baseline_not_measurable`. A cancelled baseline stays the baseline:
+//! cancelling is about our work, not about the photo.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use cicatrix_model::{ClinicId, PatientId, Reason, SessionKey};
+use riverqueue::sqlx::{self, Row, SqliteConnection};
+
+use crate::runs::{self, NO_BASELINE, Opening};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, State, Tx, now, read, series};
+
+impl Ledger {
+    /// Brings a patient's runs into line with sessions, photos and protocol, in one transaction. Idempotent.
+    pub async fn plan_patient(
+        &self,
+        clinic: &ClinicId,
+        patient: &PatientId,
+        how: &PlanSettings,
+    ) -> Result<Planned, LedgerError> {
+        let mut read = self.pool.begin().await?;
+        let facts = Facts::load(&mut read, clinic.as_str(), patient.as_str(), how).await?;
+        read.rollback().await?;
+        if decide(&facts).is_empty() {
+            return Ok(Planned::default());
+        }
+        let mut tx = self.begin().await?;
+        let planned = replan(self, &mut tx, clinic.as_str(), patient.as_str(), how).await?;
+        tx.commit().await?;
+        Ok(planned)
+    }
+}
+
+/// Plans a patient inside a transaction that has other things to write.
+pub(crate) async fn replan(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    clinic: &str,
+    patient: &str,
+    how: &PlanSettings,
+) -> Result<Planned, LedgerError> {
+    let facts = Facts::load(tx, clinic, patient, how).await?;
+    let plan = decide(&facts);
+    mark_baseline(tx, &plan).await?;
+    let mut planned = Planned::default();
+    for run in &plan.retire {
+        runs::retire(ledger, tx, run.run_id, run.state, run.job_id).await?;
+        planned.retired += 1;
+    }
+    for task in &plan.tasks {
+        carry_out(ledger, tx, task, how, &mut planned).await?;
+    }
+    for (view, touched) in facts.touched(&plan) {
+        match touched {
+            Touched::All => series::retract(tx, clinic, patient, view, None).await?,
+            Touched::Sessions(sessions) => {
+                for session in sessions {
+                    series::retract(tx, clinic, patient, view, Some(&session.to_string())).await?;
+                }
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// The old mark goes first: a patient has one baseline session at any time.
+async fn mark_baseline(tx: &mut Tx, plan: &Plan) -> Result<(), LedgerError> {
+    let mut marks = plan.marks.clone();
+    marks.sort_by_key(|(_, is_baseline)| *is_baseline);
+    for (session_id, is_baseline) in marks {
+        sqlx::query("UPDATE session SET is_baseline = $2, updated_at = $3 WHERE session_id = $1")
+            .bind(session_id)
+            .bind(is_baseline)
+            .bind(now())
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn carry_out(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    task: &Task,
+    how: &PlanSettings,
+    planned: &mut Planned,
+) -> Result<(), LedgerError> {
+    match &task.act {
+        Act::Conclude { reason, detail } => {
+            runs::conclude(tx, task.photo_id, how, *reason, detail).await?;
+            planned.concluded += 1;
+        }
+        Act::Create { baseline, opening } => {
+            runs::create(ledger, tx, task.photo_id, *baseline, how, *opening).await?;
+            planned.count(*opening);
+        }
+        Act::Reopen { run_id, is_baseline, opening } => {
+            runs::reopen(ledger, tx, *run_id, *is_baseline, *opening).await?;
+            planned.count(*opening);
+        }
+        Act::Release { run_id, job_id } => {
+            runs::release(ledger, tx, *run_id, *job_id).await?;
+            planned.ready += 1;
+        }
+        Act::Revive { run_id } => {
+            sqlx::query("UPDATE photo_run SET is_current = 1 WHERE run_id = $1")
+                .bind(*run_id)
+                .execute(&mut **tx)
+                .await?;
+            planned.revived += 1;
+        }
+    }
+    Ok(())
+}
+
+impl Planned {
+    fn count(&mut self, opening: Opening) {
+        match opening {
+            Opening::Ready => self.ready += 1,
+            Opening::Waiting => self.waiting += 1,
+            Opening::Cancelled => {}
+        }
+    }
+}
+
+/// All that a plan depends on.
+#[derive(Debug, Default)]
+struct Facts {
+    sessions: Vec<SessionFact>,
+    /// Replaced photos too, as their runs have to be retired.
+    photos: Vec<PhotoFact>,
+    /// Current runs, and those that are already there under these settings.
+    runs: Vec<RunFact>,
+}
+
+#[derive(Debug, Clone)]
+struct SessionFact {
+    session_id: i64,
+    session: SessionKey,
+    flagged: bool,
+    /// What the last plan chose.
+    is_baseline: bool,
+    sessions_before: u32,
+    problem: Option<(Reason, String)>,
+}
+
+#[derive(Debug, Clone)]
+struct PhotoFact {
+    photo_id: i64,
+    session_id: i64,
+    view: String,
+    shot: u16,
+    is_current: bool,
+    refused: Option<(Reason, String)>,
+}
+
+#[derive(Debug, Clone)]
+struct RunFact {
+    run_id: i64,
+    photo_id: i64,
+    baseline_photo_id: i64,
+    /// Made under the protocol and program of this plan.
+    same_settings: bool,
+    is_current: bool,
+    state: State,
+    reason: Option<String>,
+    detail: Option<String>,
+    job_id: Option<i64>,
+}
+
+impl Facts {
+    async fn load(
+        conn: &mut SqliteConnection,
+        clinic: &str,
+        patient: &str,
+        how: &PlanSettings,
+    ) -> Result<Self, LedgerError> {
+        Ok(Self {
+            sessions: load_sessions(conn, clinic, patient).await?,
+            photos: load_photos(conn, clinic, patient).await?,
+            runs: load_runs(conn, clinic, patient, how).await?,
+        })
+    }
+
+    fn session(&self, session_id: i64) -> Option<&SessionFact> {
+        self.sessions.iter().find(|session| session.session_id == session_id)
+    }
+
+    fn photo(&self, photo_id: i64) -> Option<&PhotoFact> {
+        self.photos.iter().find(|photo| photo.photo_id == photo_id)
+    }
+
+    fn run(&self, photo_id: i64, baseline_photo_id: i64) -> Option<&RunFact> {
+        self.runs
+            .iter()
+            .find(|run| run.same_settings && run.photo_id == photo_id && run.baseline_photo_id == baseline_photo_id)
+    }
+
+    /// State of the run in which a photo is its own baseline.
+    fn own_state(&self, photo_id: i64) -> Option<State> {
+        self.run(photo_id, photo_id).map(|run| run.state)
+    }
+
+    /// Which series a plan touches: of a view all sessions when its baseline session is among them.
+    fn touched(&self, plan: &Plan) -> BTreeMap<&str, Touched> {
+        let moved: HashSet<i64> = plan.marks.iter().map(|(session_id, _)| *session_id).collect();
+        let mut touched: BTreeMap<&str, Touched> = BTreeMap::new();
+        let photos = plan.tasks.iter().map(|task| task.photo_id);
+        let photos = photos.chain(plan.retire.iter().map(|run| run.photo_id));
+        for photo in photos.filter_map(|photo_id| self.photo(photo_id)) {
+            let Some(session) = self.session(photo.session_id) else { continue };
+            let entry = touched.entry(photo.view.as_str()).or_insert_with(|| Touched::Sessions(BTreeSet::new()));
+            if session.is_baseline || moved.contains(&session.session_id) {
+                *entry = Touched::All;
+            } else if let Touched::Sessions(sessions) = entry {
+                sessions.insert(session.session);
+            }
+        }
+        if !moved.is_empty() {
+            for photo in &self.photos {
+                touched.insert(photo.view.as_str(), Touched::All);
+            }
+        }
+        touched
+    }
+}
+
+#[derive(Debug)]
+enum Touched {
+    All,
+    Sessions(BTreeSet<SessionKey>),
+}
+
+/// What there is to write.
+#[derive(Debug, Default)]
+struct Plan {
+    /// Sessions that become, or are no longer, the baseline.
+    marks: Vec<(i64, bool)>,
+    retire: Vec<RunFact>,
+    tasks: Vec<Task>,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.marks.is_empty() && self.retire.is_empty() && self.tasks.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Task {
+    photo_id: i64,
+    act: Act,
+}
+
+#[derive(Debug)]
+enum Act {
+    Conclude { reason: Reason, detail: String },
+    Create { baseline: i64, opening: Opening },
+    Reopen { run_id: i64, is_baseline: bool, opening: Opening },
+    Release { run_id: i64, job_id: Option<i64> },
+    Revive { run_id: i64 },
+}
+
+/// What a photo should have.
+#[derive(Debug)]
+enum Want {
+    Verdict(Reason, String),
+    /// To be read against this photo, which is itself for a baseline.
+    Reading(i64),
+}
+
+/// The session that all others are compared with, or why there is none.
+#[derive(Debug)]
+enum Baseline<'a> {
+    Session(&'a SessionFact),
+    None(Reason, String),
+}
+
+/// The baseline photo of a view.
+#[derive(Debug)]
+enum Pick {
+    Photo(i64),
+    /// There are photos, but none of them can serve.
+    Unusable,
+    Missing,
+}
+
+fn decide(facts: &Facts) -> Plan {
+    let baseline = baseline_of(&facts.sessions);
+    let chosen = match &baseline {
+        Baseline::Session(session) => Some(session.session_id),
+        Baseline::None(..) => None,
+    };
+    let mut plan = Plan::default();
+    for session in &facts.sessions {
+        let should = chosen == Some(session.session_id);
+        if session.is_baseline != should {
+            plan.marks.push((session.session_id, should));
+        }
+    }
+    let mut kept: HashSet<i64> = HashSet::new();
+    for photo in facts.photos.iter().filter(|photo| photo.is_current) {
+        let (kept_run, act) = match want(facts, &baseline, photo) {
+            Want::Verdict(reason, detail) => conclude(facts, photo, reason, detail),
+            Want::Reading(baseline_photo) => reading(facts, photo, baseline_photo),
+        };
+        kept.extend(kept_run);
+        plan.tasks.extend(act.map(|act| Task { photo_id: photo.photo_id, act }));
+    }
+    let current = facts.runs.iter().filter(|run| run.is_current);
+    plan.retire = current.filter(|run| !kept.contains(&run.run_id)).cloned().collect();
+    plan
+}
+
+fn baseline_of(sessions: &[SessionFact]) -> Baseline<'_> {
+    let flagged: Vec<&SessionFact> = sessions.iter().filter(|session| session.flagged).collect();
+    match flagged[..] {
+        [session] => Baseline::Session(session),
+        [] => earliest(sessions),
+        _ => {
+            let names: Vec<String> = flagged.iter().map(|session| session.session.to_string()).collect();
+            let names = names.join(" and ");
+            let detail = format!(
+                "sessions {names} are all flagged as the baseline: take the flag out of all manifests but one and \
+                 upload them again"
+            );
+            Baseline::None(Reason::DateConflict, detail)
+        }
+    }
+}
+
+fn earliest(sessions: &[SessionFact]) -> Baseline<'_> {
+    match sessions.iter().min_by_key(|session| session.session) {
+        Some(first) if first.sessions_before == 0 => Baseline::Session(first),
+        Some(first) => {
+            let detail = format!(
+                "no session is flagged as the baseline, and {} treatments came before the earliest, {}",
+                first.sessions_before, first.session
+            );
+            Baseline::None(Reason::BaselineMissing, detail)
+        }
+        None => Baseline::None(Reason::BaselineMissing, "there is no session".to_owned()),
+    }
+}
+
+fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
+    if let Some((reason, detail)) = &photo.refused {
+        return Want::Verdict(*reason, detail.clone());
+    }
+    if let Some((reason, detail)) = facts.session(photo.session_id).and_then(|session| session.problem.as_ref()) {
+        return Want::Verdict(*reason, detail.clone());
+    }
+    let session = match baseline {
+        Baseline::None(reason, detail) => return Want::Verdict(*reason, detail.clone()),
+        Baseline::Session(session) => *session,
+    };
+    if session.session_id == photo.session_id && is_bad(facts.own_state(photo.photo_id)) {
+        return Want::Reading(photo.photo_id);
+    }
+    match pick(facts, session, &photo.view) {
+        Pick::Photo(baseline_photo) => Want::Reading(baseline_photo),
+        Pick::Unusable => Want::Verdict(
+            Reason::BaselineNotMeasurable,
+            format!("no photo of {} in the baseline session {} can be measured", photo.view, session.session),
+        ),
+        Pick::Missing => Want::Verdict(
+            Reason::BaselineMissing,
+            format!("the baseline session {} has no photo of {}", session.session, photo.view),
+        ),
+    }
+}
+
+fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
+    let of_view = facts
+        .photos
+        .iter()
+        .filter(|photo| photo.is_current && photo.session_id == session.session_id && photo.view == view);
+    let mut shots: Vec<&PhotoFact> = of_view
+        .filter(|photo| !matches!(&photo.refused, Some((reason, _)) if *reason == Reason::ViewMissing))
+        .collect();
+    shots.sort_by_key(|photo| photo.shot);
+    if shots.is_empty() {
+        return Pick::Missing;
+    }
+    if session.problem.is_some() {
+        return Pick::Unusable;
+    }
+    let usable = shots.into_iter().find(|photo| photo.refused.is_none() && !is_bad(facts.own_state(photo.photo_id)));
+    usable.map_or(Pick::Unusable, |photo| Pick::Photo(photo.photo_id))
+}
+
+/// A baseline that ended so cannot be compared with.
+fn is_bad(state: Option<State>) -> bool {
+    matches!(state, Some(State::NotMeasurable | State::Quarantined | State::Failed))
+}
+
+/// The run that stays, if any, and what there is to do.
+type Decided = (Option<i64>, Option<Act>);
+
+fn conclude(facts: &Facts, photo: &PhotoFact, reason: Reason, detail: String) -> Decided {
+    let run = facts.run(photo.photo_id, NO_BASELINE);
+    let is_told = run.is_some_and(|run| {
+        run.is_current
+            && run.state == State::of(reason)
+            && run.reason.as_deref() == Some(reason.code())
+            && run.detail.as_deref() == Some(runs::shortened(&detail).as_str())
+    });
+    let act = (!is_told).then_some(Act::Conclude { reason, detail });
+    (run.map(|run| run.run_id), act)
+}
+
+fn reading(facts: &Facts, photo: &PhotoFact, baseline: i64) -> Decided {
+    let is_baseline = photo.photo_id == baseline;
+    let opening = if is_baseline { Opening::Ready } else { Opening::of_follower(facts.own_state(baseline)) };
+    let Some(run) = facts.run(photo.photo_id, baseline) else {
+        return (None, Some(Act::Create { baseline, opening }));
+    };
+    let run_id = run.run_id;
+    let act = match run.state {
+        State::Superseded => Some(Act::Reopen { run_id, is_baseline, opening }),
+        State::WaitingForBaseline if opening == Opening::Ready => Some(Act::Release { run_id, job_id: run.job_id }),
+        _ if !run.is_current => Some(Act::Revive { run_id }),
+        _ => None,
+    };
+    (Some(run_id), act)
+}
+
+async fn load_sessions(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+) -> Result<Vec<SessionFact>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT session_id, session, flagged_baseline, is_baseline, sessions_before, problem_reason, problem_detail
+           FROM session WHERE clinic_id = $1 AND patient_id = $2 ORDER BY session",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut sessions = Vec::with_capacity(rows.len());
+    for row in &rows {
+        sessions.push(SessionFact {
+            session_id: row.try_get("session_id")?,
+            session: read(row.try_get("session")?, "session")?,
+            flagged: row.try_get("flagged_baseline")?,
+            is_baseline: row.try_get("is_baseline")?,
+            sessions_before: row.try_get::<Option<u32>, _>("sessions_before")?.unwrap_or(0),
+            problem: reason_and_detail(row.try_get("problem_reason")?, row.try_get("problem_detail")?)?,
+        });
+    }
+    Ok(sessions)
+}
+
+async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail
+           FROM photo p
+           JOIN session s ON s.session_id = p.session_id
+          WHERE s.clinic_id = $1 AND s.patient_id = $2
+          ORDER BY s.session, p.view, p.shot, p.photo_id",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut photos = Vec::with_capacity(rows.len());
+    for row in &rows {
+        photos.push(PhotoFact {
+            photo_id: row.try_get("photo_id")?,
+            session_id: row.try_get("session_id")?,
+            view: row.try_get("view")?,
+            shot: row.try_get("shot")?,
+            is_current: row.try_get("is_current")?,
+            refused: reason_and_detail(row.try_get("refused_reason")?, row.try_get("refused_detail")?)?,
+        });
+    }
+    Ok(photos)
+}
+
+async fn load_runs(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    how: &PlanSettings,
+) -> Result<Vec<RunFact>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT r.run_id, r.photo_id, r.baseline_photo_id, r.is_current, r.state, r.reason, r.detail, r.job_id,
+                (r.protocol_digest = $3 AND r.program_version = $4) AS same_settings
+           FROM photo_run r
+           JOIN photo p ON p.photo_id = r.photo_id
+           JOIN session s ON s.session_id = p.session_id
+          WHERE s.clinic_id = $1 AND s.patient_id = $2
+            AND (r.is_current = 1 OR (r.protocol_digest = $3 AND r.program_version = $4))
+          ORDER BY r.run_id",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(&how.protocol_digest)
+    .bind(&how.program_version)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        runs.push(RunFact {
+            run_id: row.try_get("run_id")?,
+            photo_id: row.try_get("photo_id")?,
+            baseline_photo_id: row.try_get("baseline_photo_id")?,
+            same_settings: row.try_get("same_settings")?,
+            is_current: row.try_get("is_current")?,
+            state: read(row.try_get("state")?, "state of a run")?,
+            reason: row.try_get("reason")?,
+            detail: row.try_get("detail")?,
+            job_id: row.try_get("job_id")?,
+        });
+    }
+    Ok(runs)
+}
+
+fn reason_and_detail(reason: Option<String>, detail: Option<String>) -> Result<Option<(Reason, String)>, LedgerError> {
+    let Some(reason) = reason else {
+        return Ok(None);
+    };
+    Ok(Some((read(&reason, "reason")?, detail.unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: i64, key: &str) -> SessionFact {
+        SessionFact {
+            session_id: id,
+            session: key.parse().unwrap(),
+            flagged: false,
+            is_baseline: false,
+            sessions_before: 0,
+            problem: None,
+        }
+    }
+
+    fn photo(id: i64, session_id: i64, shot: u16) -> PhotoFact {
+        let view = "face.frontal".to_owned();
+        PhotoFact { photo_id: id, session_id, view, shot, is_current: true, refused: None }
+    }
+
+    fn run(id: i64, photo_id: i64, baseline_photo_id: i64, state: State) -> RunFact {
+        RunFact {
+            run_id: id,
+            photo_id,
+            baseline_photo_id,
+            same_settings: true,
+            is_current: true,
+            state,
+            reason: None,
+            detail: None,
+            job_id: Some(id),
+        }
+    }
+
+    fn course() -> Facts {
+        Facts {
+            sessions: vec![session(1, "2026-01-01-01"), session(2, "2026-02-01-01")],
+            photos: vec![photo(10, 1, 1), photo(11, 1, 2), photo(20, 2, 1)],
+            runs: Vec::new(),
+        }
+    }
+
+    fn acts(facts: &Facts) -> Vec<String> {
+        decide(facts).tasks.iter().map(|task| format!("{} {:?}", task.photo_id, task.act)).collect()
+    }
+
+    #[test]
+    fn all_photos_are_read_against_the_first_shot_of_the_earliest_session() {
+        let acts = acts(&course());
+        assert_eq!(
+            acts,
+            [
+                "10 Create { baseline: 10, opening: Ready }",
+                "11 Create { baseline: 10, opening: Waiting }",
+                "20 Create { baseline: 10, opening: Waiting }",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_second_shot_takes_over_from_a_bad_first_one() {
+        let mut facts = course();
+        facts.sessions[0].is_baseline = true;
+        facts.runs = vec![
+            run(1, 10, 10, State::NotMeasurable),
+            run(2, 11, 10, State::WaitingForBaseline),
+            run(3, 20, 10, State::WaitingForBaseline),
+        ];
+        let plan = decide(&facts);
+        assert_eq!(plan.retire.iter().map(|run| run.run_id).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            acts(&facts),
+            ["11 Create { baseline: 11, opening: Ready }", "20 Create { baseline: 11, opening: Waiting }"]
+        );
+    }
+
+    #[test]
+    fn a_plan_that_was_carried_out_is_empty() {
+        let mut facts = course();
+        facts.sessions[0].is_baseline = true;
+        facts.runs =
+            vec![run(1, 10, 10, State::Measured), run(2, 11, 10, State::Running), run(3, 20, 10, State::Measured)];
+        assert!(decide(&facts).is_empty());
+    }
+
+    #[test]
+    fn a_photo_that_was_replaced_retires_its_run() {
+        let mut facts = course();
+        facts.photos[2].is_current = false;
+        facts.runs = vec![run(3, 20, 10, State::Running)];
+        assert_eq!(decide(&facts).retire[0].run_id, 3);
+    }
+}

@@ -1,0 +1,217 @@
+//! What people read: counts, nights, and the views row by row, so that writers of CSV, JSON or pages need no SQL.
+
+use std::io;
+use std::str::FromStr;
+
+use futures::TryStreamExt;
+use riverqueue::sqlx::sqlite::SqliteRow;
+use riverqueue::sqlx::{self, AssertSqlSafe, Row, Sqlite, TypeInfo, ValueRef};
+
+use crate::{Counts, Ledger, LedgerError, now, read, to_json};
+
+/// A view that people read. Names and columns are part of the contract with scripts outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Table {
+    Observations,
+    Changes,
+    Sessions,
+    Photos,
+    Retakes,
+    Quarantine,
+    Trends,
+    Responders,
+    Nights,
+    Events,
+}
+
+impl Table {
+    pub const ALL: [Table; 10] = [
+        Table::Observations,
+        Table::Changes,
+        Table::Sessions,
+        Table::Photos,
+        Table::Retakes,
+        Table::Quarantine,
+        Table::Trends,
+        Table::Responders,
+        Table::Nights,
+        Table::Events,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Observations => "observations",
+            Table::Changes => "changes",
+            Table::Sessions => "sessions",
+            Table::Photos => "photos",
+            Table::Retakes => "retakes",
+            Table::Quarantine => "quarantine",
+            Table::Trends => "trends",
+            Table::Responders => "responders",
+            Table::Nights => "nights",
+            Table::Events => "events",
+        }
+    }
+
+    fn view(self) -> String {
+        format!("v_{}", self.name())
+    }
+
+    /// An order that does not depend on when a row was written.
+    fn order(self) -> &'static str {
+        match self {
+            Table::Observations => "clinic_id, patient_id, session, view, shot, region, measure",
+            Table::Changes => "clinic_id, patient_id, session, view, region, measure",
+            Table::Sessions => "clinic_id, patient_id, session",
+            Table::Photos | Table::Retakes | Table::Quarantine => "clinic_id, patient_id, session, view, shot",
+            Table::Trends => "clinic_id, patient_id, view, region, measure",
+            Table::Responders => "clinic_id, patient_id, view, region, session",
+            Table::Nights => "night_id",
+            Table::Events => "event_id",
+        }
+    }
+}
+
+impl FromStr for Table {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Table::ALL
+            .into_iter()
+            .find(|table| table.name() == text)
+            .ok_or_else(|| format!("'{text}' is no table: there are {}", Table::ALL.map(Table::name).join(", ")))
+    }
+}
+
+/// One value of an exported row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// What an export hands over: the column names once, then the rows.
+#[derive(Debug, Clone, Copy)]
+pub enum Line<'a> {
+    Header(&'a [String]),
+    Row(&'a [Cell]),
+}
+
+impl Ledger {
+    /// Current runs by state, from one index.
+    pub async fn unfinished(&self) -> Result<Counts, LedgerError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
+                .fetch_all(&self.pool)
+                .await?;
+        counted(rows)
+    }
+
+    /// Hands over all rows of a table; returns how many.
+    pub async fn export(
+        &self,
+        table: Table,
+        each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
+    ) -> Result<u64, LedgerError> {
+        self.export_where(table, &[], each).await
+    }
+
+    /// Hands over the rows in which each named column has the given value.
+    pub async fn export_where(
+        &self,
+        table: Table,
+        matching: &[(&str, &str)],
+        each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
+    ) -> Result<u64, LedgerError> {
+        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1) ORDER BY cid")
+            .bind(table.view())
+            .fetch_all(&self.pool)
+            .await?;
+        for (column, _) in matching {
+            if !columns.iter().any(|known| known == column) {
+                let text = format!("the table {} has no column '{column}'", table.name());
+                return Err(LedgerError::Unsupported(text));
+            }
+        }
+        each(Line::Header(&columns)).map_err(LedgerError::Output)?;
+
+        // Column names are the view's own, checked above; values are bound.
+        let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(select(table, matching)));
+        for (_, value) in matching {
+            query = query.bind((*value).to_owned());
+        }
+        let mut rows = query.fetch(&self.pool);
+        let mut handed_over = 0;
+        while let Some(row) = rows.try_next().await? {
+            let cells = (0..row.len()).map(|index| cell(&row, index)).collect::<Result<Vec<_>, _>>()?;
+            each(Line::Row(&cells)).map_err(LedgerError::Output)?;
+            handed_over += 1;
+        }
+        Ok(handed_over)
+    }
+
+    /// Notes the start of a sweep; runs that it plans carry its id.
+    pub async fn night_begin(&self, source: &str) -> Result<i64, LedgerError> {
+        let mut tx = self.begin().await?;
+        let night_id: i64 =
+            sqlx::query_scalar("INSERT INTO night (source, started_at) VALUES ($1, $2) RETURNING night_id")
+                .bind(source)
+                .bind(now())
+                .fetch_one(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        Ok(night_id)
+    }
+
+    /// Notes the end of a sweep, and what became of the runs that it planned.
+    pub async fn night_end(&self, night_id: i64) -> Result<Counts, LedgerError> {
+        let mut tx = self.begin().await?;
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE night_id = $1 GROUP BY state")
+                .bind(night_id)
+                .fetch_all(&mut *tx)
+                .await?;
+        let counts = counted(rows)?;
+        sqlx::query("UPDATE night SET finished_at = $2, counts = $3 WHERE night_id = $1")
+            .bind(night_id)
+            .bind(now())
+            .bind(to_json(&counts, "counts")?)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(counts)
+    }
+}
+
+fn counted(rows: Vec<(String, i64)>) -> Result<Counts, LedgerError> {
+    let mut counts = Counts::default();
+    for (state, n) in rows {
+        counts.add(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
+    }
+    Ok(counts)
+}
+
+fn select(table: Table, matching: &[(&str, &str)]) -> String {
+    let mut sql = format!("SELECT * FROM {}", table.view());
+    for (index, (column, _)) in matching.iter().enumerate() {
+        let word = if index == 0 { "WHERE" } else { "AND" };
+        sql.push_str(&format!(" {word} {column} = ${}", index + 1));
+    }
+    sql.push_str(" ORDER BY ");
+    sql.push_str(table.order());
+    sql
+}
+
+fn cell(row: &SqliteRow, index: usize) -> Result<Cell, LedgerError> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    Ok(match kind.as_str() {
+        "INTEGER" | "BOOLEAN" => Cell::Int(row.try_get_unchecked(index)?),
+        "REAL" => Cell::Real(row.try_get_unchecked(index)?),
+        _ => Cell::Text(row.try_get_unchecked(index)?),
+    })
+}

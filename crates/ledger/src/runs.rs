@@ -1,0 +1,273 @@
+//! A run's row: reading it, opening it, and the log of what happened to it.
+
+use cicatrix_model::Reason;
+use riverqueue::sqlx::sqlite::SqliteRow;
+use riverqueue::sqlx::{self, Row, SqliteConnection};
+
+use crate::courier::Urgency;
+use crate::{Ledger, LedgerError, PlanSettings, State, Tx, now, read};
+
+/// Stands for "no baseline": the verdict needed no reading.
+pub(crate) const NO_BASELINE: i64 = 0;
+/// Longest text kept of an error.
+const DETAIL_CHARS: usize = 2000;
+
+/// A run with the names of its patient, session and view.
+#[derive(Debug, Clone)]
+pub(crate) struct RunRow {
+    pub(crate) run_id: i64,
+    pub(crate) photo_id: i64,
+    pub(crate) baseline_photo_id: i64,
+    pub(crate) session_id: i64,
+    pub(crate) clinic: String,
+    pub(crate) patient: String,
+    pub(crate) session: String,
+    pub(crate) view: String,
+    pub(crate) state: State,
+    pub(crate) is_current: bool,
+    pub(crate) starts: u32,
+    pub(crate) job_id: Option<i64>,
+    pub(crate) plan: PlanSettings,
+}
+
+impl RunRow {
+    /// The photo is the one that others are compared with.
+    pub(crate) fn is_baseline(&self) -> bool {
+        self.photo_id == self.baseline_photo_id
+    }
+
+    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+        Ok(Self {
+            run_id: row.try_get("run_id")?,
+            photo_id: row.try_get("photo_id")?,
+            baseline_photo_id: row.try_get("baseline_photo_id")?,
+            session_id: row.try_get("session_id")?,
+            clinic: row.try_get("clinic_id")?,
+            patient: row.try_get("patient_id")?,
+            session: row.try_get("session")?,
+            view: row.try_get("view")?,
+            state: read(row.try_get("state")?, "state of a run")?,
+            is_current: row.try_get("is_current")?,
+            starts: row.try_get("starts")?,
+            job_id: row.try_get("job_id")?,
+            plan: PlanSettings {
+                protocol_id: row.try_get("protocol_id")?,
+                protocol_digest: row.try_get("protocol_digest")?,
+                program_version: row.try_get("program_version")?,
+                night_id: row.try_get("night_id")?,
+            },
+        })
+    }
+}
+
+pub(crate) async fn find(conn: &mut SqliteConnection, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
+    let row = sqlx::query(
+        "SELECT r.run_id, r.photo_id, r.baseline_photo_id, p.session_id, s.clinic_id, s.patient_id, s.session,
+                p.view, r.state, r.is_current, r.starts, r.job_id, r.protocol_id, r.protocol_digest,
+                r.program_version, r.night_id
+           FROM photo_run r
+           JOIN photo p ON p.photo_id = r.photo_id
+           JOIN session s ON s.session_id = p.session_id
+          WHERE r.run_id = $1",
+    )
+    .bind(run_id)
+    .fetch_optional(&mut *conn)
+    .await?;
+    row.as_ref().map(RunRow::read).transpose()
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Ready,
+    Waiting,
+    /// Its baseline was cancelled by an operator, so there is nothing to wait for.
+    Cancelled,
+}
+
+impl Opening {
+    pub(crate) fn state(self) -> State {
+        match self {
+            Opening::Ready => State::Ready,
+            Opening::Waiting => State::WaitingForBaseline,
+            Opening::Cancelled => State::Cancelled,
+        }
+    }
+
+    /// A follower may start when its baseline is measured.
+    pub(crate) fn of_follower(baseline: Option<State>) -> Self {
+        match baseline {
+            Some(State::Measured) => Opening::Ready,
+            Some(State::Cancelled) => Opening::Cancelled,
+            _ => Opening::Waiting,
+        }
+    }
+}
+
+/// Makes a run and its job.
+pub(crate) async fn create(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    photo_id: i64,
+    baseline_photo_id: i64,
+    how: &PlanSettings,
+    opening: Opening,
+) -> Result<i64, LedgerError> {
+    let run_id: i64 = sqlx::query_scalar(
+        "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
+                                night_id, is_current, state, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8)
+         RETURNING run_id",
+    )
+    .bind(photo_id)
+    .bind(baseline_photo_id)
+    .bind(&how.protocol_id)
+    .bind(&how.protocol_digest)
+    .bind(&how.program_version)
+    .bind(how.night_id)
+    .bind(opening.state().name())
+    .bind(now())
+    .fetch_one(&mut **tx)
+    .await?;
+    give_job(ledger, tx, run_id, photo_id == baseline_photo_id, opening).await?;
+    Ok(run_id)
+}
+
+/// Opens an ended run again, with a job of its own and its starts forgotten.
+pub(crate) async fn reopen(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    run_id: i64,
+    is_baseline: bool,
+    opening: Opening,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "UPDATE photo_run
+            SET is_current = 1, state = $2, reason = NULL, reasons = '[]', detail = NULL, starts = 0, job_id = NULL,
+                worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
+          WHERE run_id = $1",
+    )
+    .bind(run_id)
+    .bind(opening.state().name())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    give_job(ledger, tx, run_id, is_baseline, opening).await
+}
+
+/// A new job for a run. Ended jobs are never woken: a late report of their last attempt could end them again.
+pub(crate) async fn give_job(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    run_id: i64,
+    is_baseline: bool,
+    opening: Opening,
+) -> Result<(), LedgerError> {
+    let pending = match opening {
+        Opening::Ready => false,
+        Opening::Waiting => true,
+        Opening::Cancelled => return Ok(()),
+    };
+    let urgency = if is_baseline { Urgency::Baseline } else { Urgency::FollowUp };
+    let job_id = ledger.courier.insert(tx, run_id, urgency, pending).await?;
+    sqlx::query("UPDATE photo_run SET job_id = $2 WHERE run_id = $1")
+        .bind(run_id)
+        .bind(job_id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Lets a waiting follower start.
+pub(crate) async fn release(ledger: &Ledger, tx: &mut Tx, run_id: i64, job_id: Option<i64>) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE photo_run SET state = 'ready' WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    let released = match job_id {
+        Some(job_id) => ledger.courier.release(tx, job_id).await?,
+        None => false,
+    };
+    if !released {
+        give_job(ledger, tx, run_id, false, Opening::Ready).await?;
+    }
+    Ok(())
+}
+
+/// Takes a run out of the current ones; what was not finished never will be.
+pub(crate) async fn retire(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    run_id: i64,
+    state: State,
+    job_id: Option<i64>,
+) -> Result<(), LedgerError> {
+    let ended = if state.is_unfinished() { State::Superseded } else { state };
+    sqlx::query("UPDATE photo_run SET is_current = 0, state = $2 WHERE run_id = $1")
+        .bind(run_id)
+        .bind(ended.name())
+        .execute(&mut **tx)
+        .await?;
+    if state.is_unfinished() {
+        event(tx, run_id, ended.name(), None, None).await?;
+        if let Some(job_id) = job_id {
+            ledger.courier.cancel(tx, job_id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a verdict that needed no reading.
+pub(crate) async fn conclude(
+    tx: &mut Tx,
+    photo_id: i64,
+    how: &PlanSettings,
+    reason: Reason,
+    detail: &str,
+) -> Result<(), LedgerError> {
+    let state = State::of(reason);
+    let at = now();
+    let run_id: i64 = sqlx::query_scalar(
+        "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
+                                night_id, is_current, state, reason, reasons, detail, created_at, finished_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $11)
+         ON CONFLICT (photo_id, baseline_photo_id, protocol_digest, program_version) DO UPDATE
+            SET is_current = 1, state = excluded.state, reason = excluded.reason, reasons = excluded.reasons,
+                detail = excluded.detail, finished_at = excluded.finished_at
+         RETURNING run_id",
+    )
+    .bind(photo_id)
+    .bind(NO_BASELINE)
+    .bind(&how.protocol_id)
+    .bind(&how.protocol_digest)
+    .bind(&how.program_version)
+    .bind(how.night_id)
+    .bind(state.name())
+    .bind(reason.code())
+    .bind(format!("[\"{}\"]", reason.code()))
+    .bind(shortened(detail))
+    .bind(&at)
+    .fetch_one(&mut **tx)
+    .await?;
+    event(tx, run_id, state.name(), None, Some(detail)).await
+}
+
+/// Adds a line to a run's history.
+pub(crate) async fn event(
+    conn: &mut SqliteConnection,
+    run_id: i64,
+    kind: &str,
+    worker: Option<&str>,
+    detail: Option<&str>,
+) -> Result<(), LedgerError> {
+    sqlx::query("INSERT INTO run_event (run_id, at, kind, worker, detail) VALUES ($1, $2, $3, $4, $5)")
+        .bind(run_id)
+        .bind(now())
+        .bind(kind)
+        .bind(worker)
+        .bind(detail.map(shortened))
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(DETAIL_CHARS).collect()
+}

@@ -1,0 +1,344 @@
+//! The changes of a series: loaded from its current runs, computed by the caller's statistics, replaced as a whole.
+//!
+//! A session takes part when all its photos of the view have a verdict, so each intermediate state is one that a
+//! smaller upload could have had, and the last state does not depend on the order of finishing. While the baseline
+//! session is open there are no changes at all. A run that ends without a worker at hand (a plan's verdict, a
+//! cancellation) takes its session's rows away and marks the series stale; a worker computes it within a second.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+
+use cicatrix_model::{Change, GateReading, Measure, QualityTier, Reason, Region, SessionKey, Shot, Trend};
+use riverqueue::sqlx::sqlite::SqliteRow;
+use riverqueue::sqlx::{self, Row, SqliteConnection};
+
+use crate::{Handler, Ledger, LedgerError, Series, SeriesSession, State, panic_text, read, read_json};
+
+impl Ledger {
+    /// Computes the changes of all series that were marked stale. A worker does so by itself.
+    pub async fn refresh_changes(&self, handler: &dyn Handler) -> Result<u64, LedgerError> {
+        let stale: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT clinic_id, patient_id, view FROM stale_series ORDER BY clinic_id, patient_id, view")
+                .fetch_all(&self.pool)
+                .await?;
+        let mut computed = 0;
+        for (clinic, patient, view) in stale {
+            let mut tx = self.begin().await?;
+            recompute(&mut tx, handler, &clinic, &patient, &view).await?;
+            tx.commit().await?;
+            computed += 1;
+        }
+        Ok(computed)
+    }
+}
+
+/// No current run of this session and view is open.
+pub(crate) async fn is_finished(conn: &mut SqliteConnection, session_id: i64, view: &str) -> Result<bool, LedgerError> {
+    let open: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*)
+           FROM photo p
+           LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+          WHERE p.session_id = $1 AND p.view = $2 AND p.is_current = 1
+            AND (r.state IS NULL OR r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running'))",
+    )
+    .bind(session_id)
+    .bind(view)
+    .fetch_one(&mut *conn)
+    .await?;
+    Ok(open == 0)
+}
+
+/// Takes away the rows of one session, or of the whole view, and marks the series stale.
+pub(crate) async fn retract(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+    session: Option<&str>,
+) -> Result<(), LedgerError> {
+    let removed = sqlx::query(
+        "DELETE FROM session_change
+          WHERE clinic_id = $1 AND patient_id = $2 AND view = $3 AND ($4 IS NULL OR session = $4)",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .bind(session)
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if removed > 0 {
+        delete_trends(conn, clinic, patient, view).await?;
+    }
+    sqlx::query(
+        "INSERT INTO stale_series (clinic_id, patient_id, view) VALUES ($1, $2, $3)
+         ON CONFLICT (clinic_id, patient_id, view) DO NOTHING",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+/// Replaces the changes and trends of a patient and view by what the current runs give.
+pub(crate) async fn recompute(
+    conn: &mut SqliteConnection,
+    handler: &dyn Handler,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+) -> Result<(), LedgerError> {
+    let (changes, trends) = match load(conn, clinic, patient, view).await? {
+        Some(series) => compute(handler, &series)?,
+        None => (Vec::new(), Vec::new()),
+    };
+    sqlx::query("DELETE FROM session_change WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
+        .bind(clinic)
+        .bind(patient)
+        .bind(view)
+        .execute(&mut *conn)
+        .await?;
+    for change in &changes {
+        insert_change(conn, clinic, patient, view, change).await?;
+    }
+    delete_trends(conn, clinic, patient, view).await?;
+    for trend in &trends {
+        insert_trend(conn, clinic, patient, view, trend).await?;
+    }
+    sqlx::query("DELETE FROM stale_series WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
+        .bind(clinic)
+        .bind(patient)
+        .bind(view)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// A panic in the statistics must roll back this transaction and not kill the worker's task.
+fn compute(handler: &dyn Handler, series: &Series) -> Result<(Vec<Change>, Vec<Trend>), LedgerError> {
+    let computed = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let changes = handler.changes(series);
+        let trends = handler.trends(&changes);
+        (changes, trends)
+    }));
+    computed.map_err(|panic| LedgerError::Bug(format!("the statistics panicked: {}", panic_text(&*panic))))
+}
+
+async fn delete_trends(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+) -> Result<(), LedgerError> {
+    sqlx::query("DELETE FROM trend WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
+        .bind(clinic)
+        .bind(patient)
+        .bind(view)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+async fn insert_change(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+    change: &Change,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO session_change (clinic_id, patient_id, session, view, region, measure, baseline_value, value,
+                                     change_pct, ci95_lo, ci95_hi, mdc95_pct, verdict, reason, quality_tier,
+                                     n_shots, endpoint_eligible, calibration)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(change.session.to_string())
+    .bind(view)
+    .bind(change.region.as_str())
+    .bind(change.measure.name())
+    .bind(change.baseline_value)
+    .bind(change.value)
+    .bind(change.change_pct)
+    .bind(change.ci95_lo)
+    .bind(change.ci95_hi)
+    .bind(change.mdc95_pct)
+    .bind(change.verdict.name())
+    .bind(change.reason.map(Reason::code))
+    .bind(change.quality_tier.map(QualityTier::name))
+    .bind(change.n_shots)
+    .bind(change.endpoint_eligible)
+    .bind(&change.calibration)
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+async fn insert_trend(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+    trend: &Trend,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO trend (clinic_id, patient_id, view, region, measure, n_sessions, first_date, last_date,
+                            pct_per_session, ci95_lo, ci95_hi)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .bind(trend.region.as_str())
+    .bind(trend.measure.name())
+    .bind(trend.n_sessions)
+    .bind(trend.first.to_string())
+    .bind(trend.last.to_string())
+    .bind(trend.pct_per_session)
+    .bind(trend.ci95_lo)
+    .bind(trend.ci95_hi)
+    .execute(&mut *conn)
+    .await?;
+    Ok(())
+}
+
+/// A session while its photos are gathered.
+#[derive(Default)]
+struct Draft {
+    is_baseline: bool,
+    is_open: bool,
+    eligible: Vec<bool>,
+    regions: BTreeMap<Region, Vec<Shot>>,
+    reasons: Vec<Reason>,
+}
+
+/// Values of one run: region, then measure.
+type Values = BTreeMap<Region, Vec<(Measure, f64)>>;
+
+/// The series as the current runs give it; none while the baseline session is open.
+async fn load(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+) -> Result<Option<Series>, LedgerError> {
+    let mut values = load_values(conn, clinic, patient, view).await?;
+    let photos = sqlx::query(
+        "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.tier, r.endpoint_eligible, r.gate,
+                (r.photo_id = r.baseline_photo_id) AS is_reference
+           FROM session s
+           JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
+           LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3
+          ORDER BY s.session, p.shot",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .fetch_all(&mut *conn)
+    .await?;
+
+    let mut drafts: BTreeMap<SessionKey, Draft> = BTreeMap::new();
+    for row in &photos {
+        let session: SessionKey = read(row.try_get("session")?, "session")?;
+        let draft = drafts.entry(session).or_default();
+        draft.is_baseline = row.try_get("is_baseline")?;
+        add_photo(draft, row, &mut values)?;
+    }
+    if drafts.values().any(|draft| draft.is_baseline && draft.is_open) {
+        return Ok(None);
+    }
+    let finished = drafts.into_iter().filter(|(_, draft)| !draft.is_open);
+    let sessions: Vec<SeriesSession> = finished.map(|(session, draft)| session_of(session, draft)).collect();
+    let baseline_session = sessions.iter().find(|session| session.is_baseline).map(|session| session.session);
+    Ok(Some(Series { view: read(view, "view")?, baseline_session, sessions }))
+}
+
+fn session_of(session: SessionKey, draft: Draft) -> SeriesSession {
+    SeriesSession {
+        session,
+        is_baseline: draft.is_baseline,
+        endpoint_eligible: !draft.eligible.is_empty() && draft.eligible.iter().all(|eligible| *eligible),
+        regions: draft.regions.into_iter().collect(),
+        reasons: draft.reasons,
+    }
+}
+
+fn add_photo(draft: &mut Draft, row: &SqliteRow, values: &mut HashMap<i64, Values>) -> Result<(), LedgerError> {
+    // A photo that is recorded but not planned yet has no run.
+    let Some(state) = row.try_get::<Option<String>, _>("state")? else {
+        draft.is_open = true;
+        return Ok(());
+    };
+    let state: State = read(&state, "state of a run")?;
+    if state.is_unfinished() {
+        draft.is_open = true;
+        return Ok(());
+    }
+    if state != State::Measured {
+        if let Some(reason) = row.try_get::<Option<String>, _>("reason")? {
+            draft.reasons.push(read(&reason, "reason of a run")?);
+        }
+        return Ok(());
+    }
+    draft.eligible.push(row.try_get::<Option<bool>, _>("endpoint_eligible")?.unwrap_or(false));
+    let tier: Option<String> = row.try_get("tier")?;
+    let quality_tier = tier_named(tier.as_deref())?;
+    let gate: Option<String> = row.try_get("gate")?;
+    let readings: Vec<GateReading> = read_json(gate.as_deref().unwrap_or("[]"), "gate readings")?;
+    let readings: Vec<(String, f64)> = readings.into_iter().map(|reading| (reading.name, reading.value)).collect();
+    let shot: u16 = row.try_get("shot")?;
+    let is_reference: bool = row.try_get("is_reference")?;
+    let run_id: i64 = row.try_get("run_id")?;
+    for (region, values) in values.remove(&run_id).unwrap_or_default() {
+        draft.regions.entry(region).or_default().push(Shot {
+            shot,
+            quality_tier,
+            is_reference,
+            values,
+            readings: readings.clone(),
+        });
+    }
+    Ok(())
+}
+
+async fn load_values(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+) -> Result<HashMap<i64, Values>, LedgerError> {
+    let rows: Vec<(i64, String, String, f64)> = sqlx::query_as(
+        "SELECT o.run_id, o.region, o.measure, o.value
+           FROM session s
+           JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
+           JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1 AND r.state = 'measured'
+           JOIN observation o ON o.run_id = r.run_id
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut values: HashMap<i64, Values> = HashMap::new();
+    for (run_id, region, measure, value) in rows {
+        let region = Region::new(region).map_err(|error| LedgerError::Corrupt(format!("region: {error}")))?;
+        let measure: Measure = read(&measure, "measure")?;
+        values.entry(run_id).or_default().entry(region).or_default().push((measure, value));
+    }
+    for run in values.values_mut().flat_map(BTreeMap::values_mut) {
+        run.sort_by_key(|(measure, _)| *measure);
+    }
+    Ok(values)
+}
+
+fn tier_named(name: Option<&str>) -> Result<QualityTier, LedgerError> {
+    [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual]
+        .into_iter()
+        .find(|tier| Some(tier.name()) == name)
+        .ok_or_else(|| LedgerError::Corrupt("a measured run has no quality tier".to_owned()))
+}

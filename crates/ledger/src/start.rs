@@ -1,0 +1,176 @@
+//! T1, the start of a run: counted and committed before a byte of the photo is parsed, so that a photo which kills
+//! its process is known by its count. Also how a run is put back when a start led to no verdict.
+
+use cicatrix_model::{ClinicId, PatientId};
+use riverqueue::sqlx::sqlite::SqliteRow;
+use riverqueue::sqlx::{self, Row, SqliteConnection};
+
+use crate::finish::{self, Ending};
+use crate::runs::{self, RunRow};
+use crate::{Handler, Ledger, LedgerError, PhotoRef, StartedRun, State, now, read, read_json};
+
+/// Starts without a verdict after which a photo is not started again.
+pub(crate) const MAX_STARTS: u32 = 3;
+
+pub(crate) enum Begun {
+    Run(Box<StartedRun>),
+    /// The run has ended, was taken back, or now has another job.
+    Nothing,
+}
+
+/// Why a start led to no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setback {
+    Transient,
+    Interrupted,
+    Failed,
+    Crashed,
+}
+
+impl Setback {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Setback::Transient => "transient",
+            Setback::Interrupted => "interrupted",
+            Setback::Failed => "failed_try",
+            Setback::Crashed => "crashed",
+        }
+    }
+
+    /// The photo is not to blame, so its start is given back.
+    fn gives_back(self) -> bool {
+        matches!(self, Setback::Transient | Setback::Interrupted)
+    }
+}
+
+impl Ledger {
+    /// Counts a start. A run that was started often enough without a verdict is quarantined instead.
+    pub(crate) async fn start_run(
+        &self,
+        handler: &dyn Handler,
+        run_id: i64,
+        job_id: i64,
+        worker: &str,
+    ) -> Result<Begun, LedgerError> {
+        let mut tx = self.begin().await?;
+        let Some(run) = open_run(&mut tx, run_id, job_id).await? else {
+            return Ok(Begun::Nothing);
+        };
+        if run.starts >= MAX_STARTS {
+            let detail = format!("started {} times without a verdict", run.starts);
+            let ending = Ending::crashed(&detail, std::time::Duration::ZERO);
+            finish::close(self, &mut tx, handler, &run, &ending).await?;
+            self.courier.complete(&mut tx, job_id).await?;
+            tx.commit().await?;
+            ending.log(run_id);
+            return Ok(Begun::Nothing);
+        }
+        sqlx::query(
+            "UPDATE photo_run
+                SET state = 'running', starts = starts + 1, worker = $2, started_at = $3, finished_at = NULL
+              WHERE run_id = $1",
+        )
+        .bind(run_id)
+        .bind(worker)
+        .bind(now())
+        .execute(&mut *tx)
+        .await?;
+        runs::event(&mut tx, run_id, "started", Some(worker), None).await?;
+        let started = started_run(&mut tx, &run).await?;
+        tx.commit().await?;
+        Ok(Begun::Run(Box::new(started)))
+    }
+
+    /// Makes a started run ready again. A run that somebody else has ended meanwhile is left alone.
+    pub(crate) async fn put_back(
+        &self,
+        run_id: i64,
+        job_id: i64,
+        setback: Setback,
+        worker: &str,
+        detail: &str,
+    ) -> Result<(), LedgerError> {
+        let given_back = i64::from(setback.gives_back());
+        let mut tx = self.begin().await?;
+        let written = sqlx::query(
+            "UPDATE photo_run SET state = 'ready', starts = MAX(starts - $3, 0), worker = NULL
+              WHERE run_id = $1 AND job_id = $2 AND state = 'running'",
+        )
+        .bind(run_id)
+        .bind(job_id)
+        .bind(given_back)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if written > 0 {
+            runs::event(&mut tx, run_id, setback.name(), Some(worker), Some(detail)).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The run, when this job is its job and it has no end yet. A second attempt finds it running, put back or not.
+pub(crate) async fn open_run(
+    conn: &mut SqliteConnection,
+    run_id: i64,
+    job_id: i64,
+) -> Result<Option<RunRow>, LedgerError> {
+    let run = runs::find(conn, run_id).await?;
+    Ok(run.filter(|run| run.job_id == Some(job_id) && matches!(run.state, State::Ready | State::Running)))
+}
+
+async fn started_run(conn: &mut SqliteConnection, run: &RunRow) -> Result<StartedRun, LedgerError> {
+    let (photo, _) = photo_ref(conn, run.photo_id).await?;
+    let baseline = if run.is_baseline() {
+        photo.clone()
+    } else {
+        let (mut baseline, content_sha256) = photo_ref(conn, run.baseline_photo_id).await?;
+        baseline.sha256 = baseline.sha256.or(content_sha256);
+        baseline
+    };
+    let days_since_treatment: Option<u32> =
+        sqlx::query_scalar("SELECT days_since_treatment FROM session WHERE session_id = $1")
+            .bind(run.session_id)
+            .fetch_one(&mut *conn)
+            .await?;
+    Ok(StartedRun {
+        run_id: run.run_id,
+        starts: run.starts + 1,
+        clinic: read::<ClinicId>(&run.clinic, "clinic")?,
+        patient: read::<PatientId>(&run.patient, "patient")?,
+        session: read(&run.session, "session")?,
+        days_since_treatment,
+        photo,
+        baseline,
+        is_baseline: run.is_baseline(),
+    })
+}
+
+/// A photo, and what its content hashed to when it was last read.
+async fn photo_ref(conn: &mut SqliteConnection, photo_id: i64) -> Result<(PhotoRef, Option<String>), LedgerError> {
+    let row = sqlx::query(
+        "SELECT photo_id, object_key, version, bytes, sha256, content_sha256, view, shot, px_per_mm, regions
+           FROM photo WHERE photo_id = $1",
+    )
+    .bind(photo_id)
+    .fetch_optional(&mut *conn)
+    .await?
+    .ok_or_else(|| LedgerError::Corrupt(format!("a run names photo {photo_id}, which does not exist")))?;
+    Ok((read_photo(&row)?, row.try_get("content_sha256")?))
+}
+
+fn read_photo(row: &SqliteRow) -> Result<PhotoRef, LedgerError> {
+    let bytes: i64 = row.try_get("bytes")?;
+    Ok(PhotoRef {
+        id: row.try_get("photo_id")?,
+        key: row.try_get("object_key")?,
+        version: row.try_get("version")?,
+        bytes: u64::try_from(bytes).unwrap_or(0),
+        sha256: row.try_get("sha256")?,
+        view: read(row.try_get("view")?, "view of a photo")?,
+        shot: row.try_get("shot")?,
+        px_per_mm: row.try_get("px_per_mm")?,
+        regions: read_json(row.try_get("regions")?, "regions of a photo")?,
+    })
+}

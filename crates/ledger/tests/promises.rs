@@ -1,0 +1,664 @@
+//! What the ledger promises, with a handler that reads no pixels.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cicatrix_ledger::{
+    Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection, Series,
+    SeriesSession, SessionUpload, StartedRun, State, Table, Verdict, WorkSettings,
+};
+use cicatrix_model::{
+    Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
+    Region, Trend, View,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+const PATIENT: &str = "pt-1";
+
+/// What the handler does with a run.
+enum Act {
+    Answer(Result<Verdict, HandlerError>),
+    WaitFor(Arc<Notify>, Result<Verdict, HandlerError>),
+    Hang,
+}
+
+type Script = dyn Fn(&StartedRun) -> Act + Send + Sync;
+
+/// Answers by a script, and knows one statistic: the mean over shots against that of the baseline.
+struct Fake {
+    script: Box<Script>,
+    assessed: AtomicUsize,
+    panics_left: AtomicU32,
+}
+
+impl Fake {
+    fn new(script: impl Fn(&StartedRun) -> Act + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { script: Box::new(script), assessed: AtomicUsize::new(0), panics_left: AtomicU32::new(0) })
+    }
+
+    fn good() -> Arc<Self> {
+        Self::new(|run| Act::Answer(Ok(measured(run))))
+    }
+}
+
+#[async_trait]
+impl Handler for Fake {
+    async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        self.assessed.fetch_add(1, Ordering::SeqCst);
+        match (self.script)(run) {
+            Act::Answer(answer) => answer,
+            Act::WaitFor(gate, answer) => {
+                gate.notified().await;
+                answer
+            }
+            Act::Hang => std::future::pending().await,
+        }
+    }
+
+    fn changes(&self, series: &Series) -> Vec<Change> {
+        if self.panics_left.load(Ordering::SeqCst) > 0 {
+            self.panics_left.fetch_sub(1, Ordering::SeqCst);
+            panic!("the statistics are broken");
+        }
+        let baseline = series.sessions.iter().find(|session| session.is_baseline).and_then(mean_psi);
+        let Some(baseline) = baseline else { return Vec::new() };
+        series.sessions.iter().filter_map(|session| change(series, session, baseline)).collect()
+    }
+
+    fn trends(&self, changes: &[Change]) -> Vec<Trend> {
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Vec::new() };
+        vec![Trend {
+            view: first.view.clone(),
+            region: first.region.clone(),
+            measure: first.measure,
+            n_sessions: u16::try_from(changes.len()).unwrap(),
+            first: first.session.date,
+            last: last.session.date,
+            pct_per_session: last.change_pct.unwrap_or(0.0),
+            ci95_lo: -1.0,
+            ci95_hi: 1.0,
+        }]
+    }
+}
+
+fn mean_psi(session: &SeriesSession) -> Option<f64> {
+    let (_, shots) = session.regions.first()?;
+    let values: Vec<f64> = shots.iter().filter_map(|shot| shot.value(Measure::Psi)).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn change(series: &Series, session: &SeriesSession, baseline: f64) -> Option<Change> {
+    let value = mean_psi(session)?;
+    let pct = 100.0 * (value / baseline - 1.0);
+    Some(Change {
+        session: session.session,
+        view: series.view.clone(),
+        region: Region::whole(),
+        measure: Measure::Psi,
+        baseline_value: Some(baseline),
+        value: Some(value),
+        change_pct: Some(pct),
+        ci95_lo: Some(pct - 2.0),
+        ci95_hi: Some(pct + 2.0),
+        mdc95_pct: Some(5.0),
+        verdict: if pct < -5.0 { ChangeVerdict::Improved } else { ChangeVerdict::NoDetectableChange },
+        reason: None,
+        quality_tier: Some(QualityTier::Clinic),
+        n_shots: 1,
+        endpoint_eligible: session.endpoint_eligible,
+        calibration: "none".to_owned(),
+    })
+}
+
+/// A third less scar with each month.
+fn measured(run: &StartedRun) -> Verdict {
+    let months = i32::from(run.session.date.month());
+    let value = 0.667_f64.powi(months) + 0.001 * f64::from(run.photo.shot);
+    Verdict::Measured {
+        content_sha256: format!("digest of {}", run.photo.version),
+        observations: vec![Observation {
+            session: run.session,
+            view: run.photo.view.clone(),
+            shot: run.photo.shot,
+            region: Region::whole(),
+            measure: Measure::Psi,
+            value,
+            unit: Measure::Psi.unit().to_owned(),
+            n_pixels: 4096,
+            quality_tier: QualityTier::Clinic,
+            endpoint_eligible: true,
+        }],
+        readings: vec![GateReading { name: "blur_px".to_owned(), value: 0.8, verdict: GateVerdict::Ok, reason: None }],
+        tier: QualityTier::Clinic,
+        endpoint_eligible: true,
+        provenance: json!({ "program": "test" }),
+        derived: json!({}),
+        warnings: Vec::new(),
+    }
+}
+
+fn blurred() -> Verdict {
+    Verdict::NotMeasurable {
+        content_sha256: None,
+        reasons: vec![Reason::Blur],
+        detail: "blurred".to_owned(),
+        readings: Vec::new(),
+        provenance: json!({}),
+        derived: json!({}),
+    }
+}
+
+fn clinic() -> ClinicId {
+    ClinicId::new("c-1").unwrap()
+}
+
+fn patient(name: &str) -> PatientId {
+    PatientId::new(name).unwrap()
+}
+
+fn session(patient_name: &str, key: &str, views: &[&str], shots: u16) -> SessionUpload {
+    let photos = views.iter().flat_map(|view| (1..=shots).map(move |shot| (*view, shot)));
+    SessionUpload {
+        clinic: clinic(),
+        patient: patient(patient_name),
+        session: key.parse().unwrap(),
+        session_no: None,
+        baseline: false,
+        sessions_before: None,
+        days_since_treatment: None,
+        manifest: None,
+        problem: None,
+        photos: photos.map(|(view, shot)| photo(key, view, shot)).collect(),
+    }
+}
+
+fn photo(session: &str, view: &str, shot: u16) -> PhotoUpload {
+    PhotoUpload {
+        view: view.parse::<View>().unwrap(),
+        shot,
+        key: format!("{session}/{view}.{shot}.jpg"),
+        version: format!("{session}-{view}-{shot}"),
+        bytes: 1000,
+        sha256: None,
+        captured_at: None,
+        px_per_mm: Some(12.4),
+        regions: Vec::new(),
+        refused: None,
+    }
+}
+
+fn how() -> PlanSettings {
+    PlanSettings {
+        protocol_id: "face".to_owned(),
+        protocol_digest: "d1".to_owned(),
+        program_version: "0.1.0".to_owned(),
+        night_id: None,
+    }
+}
+
+async fn ledger() -> (TempDir, Ledger) {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&url(&dir)).await.unwrap();
+    (dir, ledger)
+}
+
+fn url(dir: &TempDir) -> String {
+    format!("sqlite://{}", dir.path().join("ledger.db").display())
+}
+
+async fn upload(ledger: &Ledger, sessions: &[SessionUpload]) {
+    for session in sessions {
+        ledger.record_session(session).await.unwrap();
+        ledger.plan_patient(&clinic(), &session.patient, &how()).await.unwrap();
+    }
+}
+
+/// A baseline with `shots` shots and two follow-ups with one.
+fn course(shots: u16) -> Vec<SessionUpload> {
+    vec![
+        session(PATIENT, "2026-01-10-01", &["face.frontal"], shots),
+        session(PATIENT, "2026-02-10-01", &["face.frontal"], 1),
+        session(PATIENT, "2026-03-10-01", &["face.frontal"], 1),
+    ]
+}
+
+fn settings() -> WorkSettings {
+    WorkSettings { workers: 4, worker_name: "test".to_owned(), job_timeout: Duration::from_secs(30) }
+}
+
+/// Works until nothing is open.
+async fn drain(ledger: &Ledger, handler: Arc<dyn Handler>) -> Counts {
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop) = (ledger.clone(), stop.clone());
+        async move { ledger.work(handler, settings(), stop).await }
+    });
+    for _ in 0..600 {
+        if ledger.unfinished().await.unwrap().unfinished() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.cancel();
+    working.await.unwrap().unwrap();
+    ledger.unfinished().await.unwrap()
+}
+
+type Columns = HashMap<String, Cell>;
+
+async fn rows(ledger: &Ledger, table: Table) -> Vec<Columns> {
+    let mut names: Vec<String> = Vec::new();
+    let mut rows: Vec<Columns> = Vec::new();
+    ledger
+        .export(table, &mut |line: Line<'_>| {
+            match line {
+                Line::Header(header) => names = header.to_vec(),
+                Line::Row(cells) => rows.push(names.iter().cloned().zip(cells.iter().cloned()).collect()),
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    rows
+}
+
+async fn dump(ledger: &Ledger, table: Table) -> Vec<String> {
+    let rows = rows(ledger, table).await;
+    rows.into_iter().map(|row| format!("{:?}", std::collections::BTreeMap::from_iter(row))).collect()
+}
+
+fn text(row: &Columns, column: &str) -> String {
+    match &row[column] {
+        Cell::Null => String::new(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Real(value) => value.to_string(),
+        Cell::Text(value) => value.clone(),
+    }
+}
+
+/// State and reason of each photo, in order.
+async fn ends(ledger: &Ledger) -> Vec<String> {
+    let photos = rows(ledger, Table::Photos).await;
+    let ends = photos.iter().map(|row| format!("{} {}", text(row, "state"), text(row, "reason")));
+    ends.map(|end| end.trim_end().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_planned_once_however_often_it_is_scanned() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(2)).await;
+    for session in course(2) {
+        assert!(!ledger.record_session(&session).await.unwrap().changed());
+        assert!(!ledger.plan_patient(&clinic(), &session.patient, &how()).await.unwrap().changed());
+    }
+    let counts = ledger.unfinished().await.unwrap();
+    assert_eq!((counts.ready, counts.waiting_for_baseline, counts.total()), (1, 3, 4));
+
+    let handler = Fake::good();
+    let counts = drain(&ledger, handler.clone()).await;
+    assert_eq!((counts.measured, counts.total()), (4, 4));
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follow_up_waits_for_its_baseline_and_is_released_in_its_commit() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let gate = Arc::new(Notify::new());
+    let handler = Fake::new({
+        let gate = Arc::clone(&gate);
+        move |run| match run.is_baseline {
+            true => Act::Answer(Ok(measured(run))),
+            false => Act::WaitFor(Arc::clone(&gate), Ok(measured(run))),
+        }
+    });
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop) = (ledger.clone(), stop.clone());
+        async move { ledger.work(handler, settings(), stop).await }
+    });
+    // One statement sees one state of the ledger: there is none in between.
+    loop {
+        let counts = ledger.unfinished().await.unwrap();
+        let expected = if counts.measured == 0 { 2 } else { 0 };
+        assert_eq!(counts.waiting_for_baseline, expected, "{counts:?}");
+        if counts.measured == 1 && counts.running == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    gate.notify_waiters();
+    while ledger.unfinished().await.unwrap().unfinished() > 0 {
+        gate.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    working.await.unwrap().unwrap();
+    assert_eq!(ends(&ledger).await, ["measured"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_that_ends_badly_passes_on_to_its_second_shot() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(2)).await;
+    let is_first = |run: &StartedRun| run.session.date.month() == 1 && run.photo.shot == 1;
+    let handler = Fake::new(move |run| Act::Answer(Ok(if is_first(run) { blurred() } else { measured(run) })));
+    drain(&ledger, handler).await;
+    assert_eq!(ends(&ledger).await, ["not_measurable blur", "measured", "measured", "measured"]);
+    let photos = rows(&ledger, Table::Photos).await;
+    assert_eq!(text(&photos[1], "is_reference"), "1");
+    assert_eq!(text(&photos[2], "baseline_object_key"), "2026-01-10-01/face.frontal.2.jpg");
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_without_a_good_shot_fails_its_followers() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(2)).await;
+    let handler = Fake::new(|run| Act::Answer(Ok(if run.is_baseline { blurred() } else { measured(run) })));
+    drain(&ledger, handler).await;
+    assert_eq!(
+        ends(&ledger).await,
+        [
+            "not_measurable blur",
+            "not_measurable blur",
+            "not_measurable baseline_not_measurable",
+            "not_measurable baseline_not_measurable",
+        ]
+    );
+    assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2, "only the baseline is to be taken again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_counted_three_times_quarantines() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)[..1]).await;
+    let handler = Fake::new(|_| Act::Answer(Err(HandlerError::Crashed("killed by signal 11".to_owned()))));
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ends(&ledger).await, ["quarantined decoder_crash"]);
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 3);
+    assert_eq!(text(&rows(&ledger, Table::Quarantine).await[0], "starts"), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transient_errors_do_not_count() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)[..1]).await;
+    let tries = AtomicUsize::new(0);
+    let handler = Fake::new(move |run| {
+        Act::Answer(match tries.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(HandlerError::Transient("the store is out".to_owned())),
+            _ => Ok(measured(run)),
+        })
+    });
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ends(&ledger).await, ["measured"]);
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 2);
+    assert_eq!(text(&rows(&ledger, Table::Photos).await[0], "starts"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bug_fails_the_run_after_three_tries_and_an_operator_can_retry_it() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)[..1]).await;
+    let handler = Fake::new(|_| Act::Answer(Err(HandlerError::Failed("index out of bounds".to_owned()))));
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ends(&ledger).await, ["failed"]);
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 3);
+
+    let failed = Selection::InState { state: State::Failed, reason: None };
+    assert_eq!(ledger.retry(&failed).await.unwrap(), 1);
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(ends(&ledger).await, ["measured"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_do_not_depend_on_the_order_of_finishing() {
+    let mut dumps = Vec::new();
+    for turn in 0..2_u16 {
+        let (_dir, ledger) = ledger().await;
+        let views = ["face.frontal", "closeup.cheek"];
+        let sessions = ["2026-01-10-01", "2026-02-10-01", "2026-03-10-01"].map(|key| session(PATIENT, key, &views, 2));
+        upload(&ledger, &sessions).await;
+        let gates: Vec<Arc<Notify>> = (0..8).map(|_| Arc::new(Notify::new())).collect();
+        let handler = Fake::new({
+            let gates = gates.clone();
+            move |run| {
+                let rank = (u16::try_from(run.session.date.month()).unwrap() * 2 + run.photo.shot) % 8;
+                let gate = &gates[usize::from(if turn == 0 { rank } else { 7 - rank })];
+                Act::WaitFor(Arc::clone(gate), Ok(measured(run)))
+            }
+        });
+        // The gates open one after the other, in one order and in the other.
+        let opening = tokio::spawn(async move {
+            loop {
+                for gate in &gates {
+                    gate.notify_waiters();
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        });
+        let counts = drain(&ledger, handler).await;
+        opening.abort();
+        assert_eq!(counts.measured, 12);
+        dumps.push((dump(&ledger, Table::Changes).await, dump(&ledger, Table::Trends).await));
+    }
+    assert_eq!(dumps[0], dumps[1]);
+    assert_eq!(dumps[0].0.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_flagged_baselines_are_refused() {
+    let (_dir, ledger) = ledger().await;
+    let mut sessions = course(1);
+    sessions[0].baseline = true;
+    sessions[1].baseline = true;
+    upload(&ledger, &sessions).await;
+    assert_eq!(ends(&ledger).await, ["not_measurable date_conflict"; 3]);
+    let detail = text(&rows(&ledger, Table::Photos).await[2], "detail");
+    assert!(detail.contains("2026-01-10-01") && detail.contains("2026-02-10-01"), "{detail}");
+
+    // With one flag taken back, all photos are read.
+    sessions[1].baseline = false;
+    upload(&ledger, &sessions).await;
+    assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_and_completion_commit_together() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)[..1]).await;
+    let handler = Fake::new(|run| match run.starts {
+        1 => Act::Answer(Ok(measured(run))),
+        _ => Act::Hang,
+    });
+    handler.panics_left.store(1, Ordering::SeqCst);
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop, handler) = (ledger.clone(), stop.clone(), handler.clone());
+        async move { ledger.work(handler, settings(), stop).await }
+    });
+    // The first try has a verdict, but its commit fails; the second try hangs, so that we can look.
+    while handler.assessed.load(Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(rows(&ledger, Table::Observations).await.len(), 0);
+    assert_eq!(ends(&ledger).await, ["running"]);
+    working.abort();
+    stop.cancel();
+}
+
+#[test]
+fn work_of_a_killed_process_is_taken_up_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+
+    // A process dies: its runtime is dropped with a photo in work.
+    let first = runtime();
+    first.block_on(async {
+        let ledger = Ledger::open(&url(&dir)).await.unwrap();
+        upload(&ledger, &course(1)).await;
+        let hangs = Arc::new(Notify::new());
+        let handler = Fake::new({
+            let hangs = Arc::clone(&hangs);
+            move |_| {
+                hangs.notify_one();
+                Act::Hang
+            }
+        });
+        tokio::spawn(async move { ledger.work(handler, settings(), CancellationToken::new()).await });
+        hangs.notified().await;
+    });
+    drop(first);
+
+    runtime().block_on(async {
+        let ledger = Ledger::open(&url(&dir)).await.unwrap();
+        let held = ledger.exclusive().unwrap();
+        assert_eq!(ledger.recover_orphans(&held).await.unwrap(), 1);
+        let begun = std::time::Instant::now();
+        assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+        assert!(begun.elapsed() < Duration::from_secs(15), "recovery must not wait for the rescue");
+        let photos = rows(&ledger, Table::Photos).await;
+        assert_eq!(text(&photos[0], "starts"), "2", "the start of the dead process stays counted");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_process_works_on_a_ledger() {
+    let (_dir, ledger) = ledger().await;
+    let held = ledger.exclusive().unwrap();
+    assert!(matches!(ledger.exclusive(), Err(LedgerError::Locked(_))));
+    drop(held);
+    assert!(ledger.exclusive().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_with_new_content_takes_the_old_ones_place() {
+    let (_dir, ledger) = ledger().await;
+    let mut sessions = course(1);
+    upload(&ledger, &sessions).await;
+    drain(&ledger, Fake::good()).await;
+    let before = dump(&ledger, Table::Changes).await;
+
+    // Another version of the same content is only another name.
+    sessions[1].photos[0].sha256 = Some("digest of 2026-02-10-01-face.frontal-1".to_owned());
+    sessions[1].photos[0].version = "copy".to_owned();
+    let recorded = ledger.record_session(&sessions[1]).await.unwrap();
+    assert_eq!((recorded.photos_updated, recorded.photos_replaced), (1, 0));
+    assert!(!ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap().changed());
+    assert_eq!(dump(&ledger, Table::Changes).await, before);
+
+    // Other content is another photo: the session's rows go until it is read.
+    sessions[1].photos[0].sha256 = None;
+    sessions[1].photos[0].version = "retaken".to_owned();
+    let recorded = ledger.record_session(&sessions[1]).await.unwrap();
+    assert_eq!((recorded.photos_updated, recorded.photos_replaced), (0, 1));
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap();
+    assert_eq!((planned.ready, planned.retired), (1, 1));
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), 2);
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(dump(&ledger, Table::Changes).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_photo_gets_its_verdict_without_a_job() {
+    let (_dir, ledger) = ledger().await;
+    let mut sessions = course(1);
+    sessions[1].photos[0].refused = Some((Reason::FileTooLarge, "51 MB".to_owned()));
+    sessions[2].photos[0].refused = Some((Reason::ViewMissing, "not uploaded".to_owned()));
+    upload(&ledger, &sessions).await;
+    let handler = Fake::good();
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ends(&ledger).await, ["measured", "quarantined file_too_large", "not_measurable view_missing"]);
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_course_that_began_before_the_first_photos_has_no_baseline() {
+    let (_dir, ledger) = ledger().await;
+    let mut sessions = course(1);
+    sessions[0].sessions_before = Some(2);
+    upload(&ledger, &sessions).await;
+    assert_eq!(ends(&ledger).await, ["not_measurable baseline_missing"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_baseline_cancels_those_that_wait_for_it() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let ready = Selection::InState { state: State::Ready, reason: None };
+    assert_eq!(ledger.cancel(&ready).await.unwrap(), 3);
+    assert_eq!(ledger.unfinished().await.unwrap().cancelled, 3);
+
+    let cancelled = Selection::InState { state: State::Cancelled, reason: None };
+    assert_eq!(ledger.retry(&cancelled).await.unwrap(), 3);
+    assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_protocol_reads_all_photos_again_and_the_old_one_can_be_switched_back() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    drain(&ledger, Fake::good()).await;
+    let other = PlanSettings { protocol_digest: "d2".to_owned(), ..how() };
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &other).await.unwrap();
+    assert_eq!((planned.ready, planned.waiting, planned.retired), (1, 2, 3));
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(rows(&ledger, Table::Observations).await.len(), 3);
+
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap();
+    assert_eq!((planned.revived, planned.retired), (3, 3));
+    assert_eq!(ledger.refresh_changes(&*Fake::good()).await.unwrap(), 1);
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responder_is_confirmed_by_the_next_session() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    drain(&ledger, Fake::good()).await;
+    let responders = rows(&ledger, Table::Responders).await;
+    let told: Vec<String> = responders
+        .iter()
+        .map(|row| ["responder_25", "responder_50", "confirmed_25"].map(|column| text(row, column)).join(" "))
+        .collect();
+    assert_eq!(told, ["1 0 0", "1 1 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_can_be_exported_and_filtered() {
+    let (_dir, ledger) = ledger().await;
+    let night = ledger.night_begin("./bucket").await.unwrap();
+    let how = PlanSettings { night_id: Some(night), ..how() };
+    for session in course(2) {
+        ledger.record_session(&session).await.unwrap();
+        ledger.plan_patient(&clinic(), &session.patient, &how).await.unwrap();
+    }
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(ledger.night_end(night).await.unwrap().measured, 4);
+    for table in Table::ALL {
+        let exported = rows(&ledger, table).await.len() as u64;
+        let handed_over = ledger.export(table, &mut |_: Line<'_>| Ok(())).await.unwrap();
+        assert_eq!(exported, handed_over, "{}", table.name());
+        assert_eq!(table.name().parse::<Table>(), Ok(table));
+    }
+    let matching = [("session", "2026-01-10-01"), ("shot", "2")];
+    let found = ledger.export_where(Table::Observations, &matching, &mut |_: Line<'_>| Ok(())).await.unwrap();
+    assert_eq!(found, 1);
+    let unknown = ledger.export_where(Table::Photos, &[("face", "x")], &mut |_: Line<'_>| Ok(())).await;
+    assert!(matches!(unknown, Err(LedgerError::Unsupported(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_in_memory_works() {
+    let ledger = Ledger::open("sqlite::memory:").await.unwrap();
+    upload(&ledger, &course(1)).await;
+    assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+}

@@ -1,0 +1,10 @@
+//! What in the frame is measured, and at what scale.
+//!
+//! A close-up without a face is first-class: the manifest's polygons are the regions, else the whole frame. Scale comes
+//! from the manifest, else it is nominal and every row says so.
+
+mod region;
+mod scale;
+
+pub use region::{LocatedRegion, RegionProblem, regions};
+pub use scale::{Scale, scale};

@@ -1,0 +1,108 @@
+use cicatrix_model::{Region, RegionPolygon};
+
+/// A region of the baseline: a polygon in pixels of its upright frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocatedRegion {
+    pub name: Region,
+    pub polygon_px: Vec<[f64; 2]>,
+}
+
+/// Why a region cannot be scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionProblem {
+    pub region: Region,
+    pub detail: String,
+}
+
+/// Margin of the frame that the whole-frame region leaves out, as a share of the shorter side: lens and resampling
+/// are at their worst there.
+const FRAME_MARGIN: f64 = 0.03;
+/// A region that shows less than this share of itself in the frame is refused.
+const LEAST_IN_FRAME: f64 = 0.5;
+
+/// The regions to score: the manifest's polygons, or the whole frame.
+pub fn regions(polygons: &[RegionPolygon], width: usize, height: usize) -> Result<Vec<LocatedRegion>, RegionProblem> {
+    if polygons.is_empty() {
+        return Ok(vec![whole(width, height)]);
+    }
+    polygons.iter().map(|p| located(p, width as f64, height as f64)).collect()
+}
+
+fn whole(width: usize, height: usize) -> LocatedRegion {
+    let margin = FRAME_MARGIN * width.min(height) as f64;
+    let (right, bottom) = (width as f64 - 1.0 - margin, height as f64 - 1.0 - margin);
+    let polygon_px = vec![[margin, margin], [right, margin], [right, bottom], [margin, bottom]];
+    LocatedRegion { name: Region::whole(), polygon_px }
+}
+
+fn located(polygon: &RegionPolygon, width: f64, height: f64) -> Result<LocatedRegion, RegionProblem> {
+    let region = LocatedRegion { name: polygon.name.clone(), polygon_px: polygon.polygon_px.clone() };
+    let inside = polygon.polygon_px.iter().filter(|[x, y]| *x >= 0.0 && *y >= 0.0 && *x < width && *y < height);
+    let share = inside.count() as f64 / polygon.polygon_px.len() as f64;
+    if share < LEAST_IN_FRAME || region.area() < 100.0 {
+        return Err(RegionProblem {
+            region: polygon.name.clone(),
+            detail: format!("the polygon of region {} does not lie in the {width}x{height} frame", polygon.name),
+        });
+    }
+    Ok(region)
+}
+
+impl LocatedRegion {
+    /// Area in px², by the shoelace formula.
+    pub fn area(&self) -> f64 {
+        let p = &self.polygon_px;
+        let edges = (0..p.len()).map(|i| (p[i], p[(i + 1) % p.len()]));
+        0.5 * edges.map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f64>().abs()
+    }
+
+    /// `[left, top, right, bottom]`.
+    pub fn bounds(&self) -> [f64; 4] {
+        self.polygon_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
+            [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
+        })
+    }
+
+    /// Whether a place lies inside, by crossing number.
+    pub fn contains(&self, [x, y]: [f64; 2]) -> bool {
+        let p = &self.polygon_px;
+        let mut inside = false;
+        for i in 0..p.len() {
+            let (a, b) = (p[i], p[(i + 1) % p.len()]);
+            if (a[1] > y) != (b[1] > y) && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) {
+                inside = !inside;
+            }
+        }
+        inside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn polygon(points: &[[f64; 2]]) -> RegionPolygon {
+        RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px: points.to_vec() }
+    }
+
+    #[test]
+    fn without_polygons_the_frame_is_the_region() {
+        let found = regions(&[], 400, 300).unwrap();
+        assert_eq!(found[0].name, Region::whole());
+        assert!(found[0].contains([200.0, 150.0]) && !found[0].contains([1.0, 1.0]));
+    }
+
+    #[test]
+    fn a_concave_polygon_knows_its_inside_and_area() {
+        let l = polygon(&[[0.0, 0.0], [40.0, 0.0], [40.0, 20.0], [20.0, 20.0], [20.0, 40.0], [0.0, 40.0]]);
+        let found = &regions(&[l], 100, 100).unwrap()[0];
+        assert_eq!(found.area(), 1200.0);
+        assert!(found.contains([10.0, 30.0]) && !found.contains([30.0, 30.0]));
+    }
+
+    #[test]
+    fn a_polygon_of_another_photo_is_refused() {
+        let far = polygon(&[[500.0, 500.0], [600.0, 500.0], [600.0, 600.0]]);
+        assert!(regions(&[far], 100, 100).unwrap_err().detail.contains("100x100"));
+    }
+}

@@ -1,0 +1,46 @@
+//! The photographic scar index and its companions.
+
+use crate::mask::ScarMask;
+use crate::relief::Relief;
+use crate::settings::{BANDS, ScoreSettings};
+use cicatrix_photo::Plane;
+
+/// `psi`, the photographic scar index: contrast of the scars beyond that of healthy skin, in units of the latter.
+///
+/// `√(Σ_k w_k · max(E_k^scar − E_k^ref, 0)) / √(Σ_k w_k · E_k^ref)` with `E_k` the mean of the squared band k of
+/// ln green over the scar mask or the reference skin. Unit 1, range 0 upward; typical acne scars 1 to 4.
+///
+/// Proportional to scar depth for shallow scars under one light. Gain and gamma of the camera cancel exactly, ambient
+/// light and gloss for the most part, the elevation of the light to about a third. Known limits: a change of the
+/// reference skin itself (dry, swollen) moves it by about a fifth of that change. `None` where either mask is empty.
+pub fn psi(relief: &Relief, scar: &Plane, reference: &Plane, settings: &ScoreSettings) -> Option<(f64, u64)> {
+    let (inside, n) = relief.mean_energy(scar);
+    let (outside, n_reference) = relief.mean_energy(reference);
+    if n < LEAST_PIXELS || n_reference < LEAST_PIXELS {
+        return None;
+    }
+    let weighted = |f: &dyn Fn(usize) -> f64| (0..BANDS).map(|k| settings.band_weight[k] * f(k)).sum::<f64>();
+    let excess = weighted(&|k| (inside[k] - outside[k]).max(0.0));
+    let skin = weighted(&|k| outside[k]);
+    (skin > 0.0 && excess > 0.0).then(|| ((excess / skin).sqrt(), n))
+}
+
+/// Fewer grid pixels than this carry no statistics.
+const LEAST_PIXELS: u64 = 30;
+
+/// `ref_energy`: `Σ_k w_k · E_k^ref`, contrast energy of reference skin, ln². The drift channel: it moves with light,
+/// focus, moisture and make-up, and should stay when skin and setting do.
+pub fn ref_energy(relief: &Relief, reference: &Plane, settings: &ScoreSettings) -> Option<(f64, u64)> {
+    let (energy, n) = relief.mean_energy(reference);
+    let sum = (0..BANDS).map(|k| settings.band_weight[k] * energy[k]).sum::<f64>();
+    (n >= LEAST_PIXELS && sum > 0.0).then_some((sum, n))
+}
+
+/// Pixels of the region that stand out from this photo's own reference skin as scars do, found anew in each photo.
+/// Its share of the region is `scar_area_frac`, times the area of a pixel `scar_area_mm2`. Exploratory: it follows
+/// the threshold, not depth.
+pub fn scar_area_px(relief: &Relief, mask: &ScarMask, settings: &ScoreSettings) -> (u64, u64) {
+    let found = ScarMask::find(relief, &mask.region, settings);
+    let count = |p: &Plane| p.data.iter().filter(|v| **v > 0.5).count() as u64;
+    (count(&found.scar), count(&mask.region))
+}
