@@ -154,7 +154,7 @@ impl Aligned {
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
         let normalized = normalize(&reference.patch, &patch, &reference.skin, &both, px_per_mm, &protocol.normalize);
         Self {
-            relief: Relief::new(&ln_green, &weight, px_per_mm, &protocol.score),
+            relief: Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score),
             fine: fine_detail(&ln_green, &weight),
             normalized,
             exposure: if itself { reference.exposure } else { region_exposure(reference, frame, &registration) },

@@ -66,7 +66,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let weight = usable(&patch, &protocol.score);
     let px_per_mm = 1.0 / protocol.grid_pitch_mm;
     let ln_green = ln_plane(&patch.green);
-    let relief = Relief::new(&ln_green, &weight, px_per_mm, &protocol.score);
+    let relief = Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score);
     let mut area = Plane::filled(grid.width, grid.height, 0.0);
     let mut scars = area.clone();
     let mut found = Vec::new();

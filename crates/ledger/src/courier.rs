@@ -33,8 +33,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before a run whose start counted is tried again.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const SOFT_STOP: Duration = Duration::from_secs(20);
+/// The engine's clock of a time-out starts a little before ours.
+const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 /// How often changes that no finishing run will compute are looked for.
 const REFRESH: Duration = Duration::from_secs(1);
+/// Rounds after which runs are looked for whose job is lost, a minute.
+const REDISPATCH_ROUNDS: u32 = 60;
 /// Rounds to sit out after the statistics failed, so that the log is not flooded.
 const REFRESH_SITS_OUT: u32 = 30;
 
@@ -170,18 +174,11 @@ impl Ledger {
 
         let mut tick = tokio::time::interval(REFRESH);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut sit_out = 0;
+        let mut upkeep = Upkeep::default();
         let ended = loop {
             tokio::select! {
                 ended = running.wait() => break ended,
-                _ = tick.tick() => {
-                    if sit_out > 0 {
-                        sit_out -= 1;
-                    } else if let Err(error) = self.refresh_changes(&*handler).await {
-                        tracing::warn!(%error, "changes could not be computed, trying again later");
-                        sit_out = REFRESH_SITS_OUT;
-                    }
-                }
+                _ = tick.tick() => upkeep.round(self, &*handler).await,
             }
         };
         let fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -191,6 +188,30 @@ impl Ledger {
         ended?;
         self.refresh_changes(&*handler).await?;
         Ok(())
+    }
+}
+
+/// What a worker does beside its photos.
+#[derive(Debug, Default)]
+struct Upkeep {
+    round: u32,
+    sit_out: u32,
+}
+
+impl Upkeep {
+    async fn round(&mut self, ledger: &Ledger, handler: &dyn Handler) {
+        self.round = self.round.wrapping_add(1);
+        if self.round.is_multiple_of(REDISPATCH_ROUNDS)
+            && let Err(error) = ledger.redispatch().await
+        {
+            tracing::warn!(%error, "lost jobs could not be looked for");
+        }
+        if self.sit_out > 0 {
+            self.sit_out -= 1;
+        } else if let Err(error) = ledger.refresh_changes(handler).await {
+            tracing::warn!(%error, "changes could not be computed, trying again later");
+            self.sit_out = REFRESH_SITS_OUT;
+        }
     }
 }
 
@@ -312,9 +333,6 @@ impl Assessor {
         };
         match outcome {
             Ok(verdict) => self.end(attempt, &Ending::of(verdict, attempt.begun.elapsed())).await,
-            Err(HandlerError::Transient(detail)) if attempt.is_last => {
-                self.give_up(attempt, format!("gave up after {} tries: {detail}", attempt.number)).await
-            }
             Err(HandlerError::Transient(detail)) => self.repeat(attempt, Setback::Transient, detail).await,
             Err(HandlerError::Crashed(detail)) if attempt.starts >= MAX_STARTS => {
                 self.end(attempt, &Ending::crashed(&detail, attempt.begun.elapsed())).await
@@ -362,8 +380,11 @@ impl Assessor {
         Ok(())
     }
 
-    /// Puts the run back for another attempt.
+    /// Puts the run back for another attempt, if the engine grants one.
     async fn repeat(&self, attempt: Attempt, setback: Setback, detail: String) -> Result<WorkOutcome, BoxError> {
+        if attempt.is_last {
+            return self.give_up(attempt, format!("gave up after {} tries: {detail}", attempt.number)).await;
+        }
         tracing::warn!(
             run_id = attempt.run_id,
             attempt = attempt.number,
@@ -392,7 +413,7 @@ impl Assessor {
         if self.halt.is_cancelled() {
             return self.interrupted(attempt).await;
         }
-        if attempt.begun.elapsed() >= self.job_timeout {
+        if attempt.begun.elapsed() + TIMEOUT_SLACK >= self.job_timeout {
             let detail = format!("no verdict within {} s", self.job_timeout.as_secs());
             return self.failed(attempt, detail).await;
         }

@@ -168,14 +168,24 @@ pub(crate) async fn close(
     }
     // Only sessions without open runs take part in a series, so nothing changes before the last one.
     if planned_again || series::is_finished(tx, run.session_id, &run.view).await? {
-        series::recompute(tx, handler, &run.clinic, &run.patient, &run.view).await?;
+        match series::recompute(tx, handler, &run.clinic, &run.patient, &run.view).await {
+            // Broken statistics fail the photo that asked for them, but must not keep it open for ever.
+            Err(LedgerError::Bug(error)) if ending.state != State::Measured => {
+                tracing::warn!(run_id = run.run_id, %error, "changes could not be computed, trying again later");
+                series::retract(tx, &run.clinic, &run.patient, &run.view, None).await?;
+            }
+            outcome => outcome?,
+        }
     }
     Ok(())
 }
 
 async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
     sqlx::query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
-    for observation in ending.observations.iter().filter(|observation| observation.value.is_finite()) {
+    for observation in &ending.observations {
+        if !observation.value.is_finite() {
+            continue;
+        }
         sqlx::query(
             "INSERT INTO observation (run_id, region, measure, value, unit, n_pixels)
              VALUES ($1, $2, $3, $4, $5, $6)",

@@ -93,7 +93,8 @@ impl Ledger {
             .max_lifetime(None::<Duration>)
             .idle_timeout(None::<Duration>)
             .connect_with(options.clone())
-            .await?;
+            .await
+            .map_err(|error| named(error.into(), file))?;
         schema::migrate(&pool).await?;
         let courier = Courier::new(pool.clone())?;
         Ok(Self { pool, courier, file: file.map(Path::to_path_buf) })
@@ -107,6 +108,14 @@ impl Ledger {
     /// A transaction that may write. It waits for its turn here and not in the middle.
     pub(crate) async fn begin(&self) -> Result<Tx, LedgerError> {
         Ok(begin_sqlite_write(&self.pool).await?)
+    }
+}
+
+/// SQLite does not say which file it could not open.
+fn named(error: LedgerError, file: Option<&Path>) -> LedgerError {
+    match (error, file) {
+        (LedgerError::Unavailable(text), Some(file)) => LedgerError::Unavailable(format!("{}: {text}", file.display())),
+        (error, _) => error,
     }
 }
 

@@ -22,13 +22,22 @@ impl Ledger {
                 .fetch_all(&self.pool)
                 .await?;
         let mut computed = 0;
+        let mut first_error = None;
         for (clinic, patient, view) in stale {
             let mut tx = self.begin().await?;
-            recompute(&mut tx, handler, &clinic, &patient, &view).await?;
-            tx.commit().await?;
-            computed += 1;
+            match recompute(&mut tx, handler, &clinic, &patient, &view).await {
+                Ok(()) => {
+                    tx.commit().await?;
+                    computed += 1;
+                }
+                // One series that the statistics cannot digest does not hold up the others.
+                Err(error @ LedgerError::Bug(_)) => {
+                    first_error.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(computed)
+        first_error.map_or(Ok(computed), Err)
     }
 }
 

@@ -495,6 +495,18 @@ async fn results_and_completion_commit_together() {
     stop.cancel();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_statistics_do_not_keep_a_photo_open() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)[..1]).await;
+    let handler = Fake::good();
+    // Three verdicts that cannot be committed, and the end that says so.
+    handler.panics_left.store(4, Ordering::SeqCst);
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ends(&ledger).await, ["failed"]);
+    assert_eq!(rows(&ledger, Table::Observations).await.len(), 0);
+}
+
 #[test]
 fn work_of_a_killed_process_is_taken_up_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use cicatrix_photo::Plane;
 /// `psi`, the photographic scar index: contrast of the scars beyond that of healthy skin, in units of the latter.
 ///
 /// `√(Σ_k w_k · max(E_k^scar − E_k^ref, 0)) / √(Σ_k w_k · E_k^ref)` with `E_k` the mean of the squared band k of
-/// ln green over the scar mask or the reference skin. Unit 1, range 0 upward; typical acne scars 1 to 4.
+/// the relief ([`Relief`]) over the scar mask or the reference skin. Unit 1, range 0 upward; typical acne scars 1 to 4.
 ///
 /// Proportional to scar depth for shallow scars under one light. Gain and gamma of the camera cancel exactly, ambient
 /// light and gloss for the most part, the elevation of the light to about a third. Known limits: a change of the

@@ -4,7 +4,11 @@ use cicatrix_photo::{Plane, masked_gaussian};
 
 use crate::settings::{BANDS, ScoreSettings};
 
-/// Bands of ln green. Green shows relief best: red is blurred by scatter under the skin, blue is noisy.
+/// Coarser than this (σ, mm) relief is read in red, finer in green. Blood absorbs green and hardly red: redness that
+/// fades would else be taken for relief that fills. Finer than this, red is blurred by scatter under the skin.
+const RED_FROM_MM: f64 = 0.3;
+
+/// Bands of the logarithm of light.
 #[derive(Debug, Clone)]
 pub struct Relief {
     /// `B_k`, ln, per band.
@@ -15,16 +19,19 @@ pub struct Relief {
 }
 
 impl Relief {
-    /// `B_k = (G_σk − G_2σk) ∗ ln G`. `weight` is 0 outside the photo and on highlights.
-    pub fn new(ln_green: &Plane, weight: &Plane, px_per_mm: f64, settings: &ScoreSettings) -> Self {
+    /// `B_k = (G_σk − G_2σk) ∗ (ln G − G_0.3mm ∗ (ln G − ln R))`. `weight` is 0 outside the photo and on highlights.
+    pub fn new(ln_red: &Plane, ln_green: &Plane, weight: &Plane, px_per_mm: f64, settings: &ScoreSettings) -> Self {
+        let colour = ln_green.zip(ln_red, |g, r| g - r);
+        let colour = masked_gaussian(&colour, weight, (RED_FROM_MM * px_per_mm) as f32);
+        let ln = ln_green.zip(&colour, |g, c| g - c);
         let sigma = |k: usize| (settings.band_sigma_mm[k] * px_per_mm) as f32;
-        let ladder: Vec<Plane> = (0..BANDS).map(|k| masked_gaussian(ln_green, weight, sigma(k))).collect();
+        let ladder: Vec<Plane> = (0..BANDS).map(|k| masked_gaussian(&ln, weight, sigma(k))).collect();
         let band = std::array::from_fn(|k| {
             let doubled =
                 settings.band_sigma_mm.iter().position(|s| (s - 2.0 * settings.band_sigma_mm[k]).abs() < 1e-9);
             let coarse = match doubled {
                 Some(next) => ladder[next].clone(),
-                None => masked_gaussian(ln_green, weight, 2.0 * sigma(k)),
+                None => masked_gaussian(&ln, weight, 2.0 * sigma(k)),
             };
             ladder[k].zip(&coarse, |a, b| a - b)
         });
@@ -73,7 +80,7 @@ mod tests {
     fn exposure_cancels_and_contrast_counts_squared() {
         let weight = Plane::filled(200, 150, 1.0);
         let energy =
-            |plane: &Plane| Relief::new(plane, &weight, 10.0, &ScoreSettings::default()).mean_energy(&weight).0;
+            |plane: &Plane| Relief::new(plane, plane, &weight, 10.0, &ScoreSettings::default()).mean_energy(&weight).0;
         let (dark, bright, strong) =
             (energy(&texture(0.1, -2.0)), energy(&texture(0.1, -0.5)), energy(&texture(0.2, -2.0)));
         for k in 0..BANDS {

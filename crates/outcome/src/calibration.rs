@@ -1,0 +1,254 @@
+//! The calibration table: how a measure follows the truth, and how far it strays without one.
+//!
+//! Classical calibration: `x = (y + bias) / β + error`, x the observed ln ratio, y the true one. Fitting x on y keeps the
+//! estimate unbiased at every true change; fitting y on x would shrink large changes. The error has a part that two
+//! shots of a session do not share (`sd_shot`: pose, light, focus) and one they do (`sd_session`: moisture, the day).
+
+use cicatrix_model::{Measure, QualityTier, Shot};
+use serde::{Deserialize, Serialize};
+
+use crate::quantile::{mean, rms, t975};
+
+/// Error of a measure in one tier, ln units for ratio measures, else the measure's unit, after β.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierError {
+    pub tier: QualityTier,
+    pub sd_shot: f64,
+    pub sd_session: f64,
+    /// Changes that the row rests on.
+    pub n: usize,
+}
+
+/// How one measure behaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureError {
+    pub measure: Measure,
+    /// True ln change per observed ln change.
+    pub beta: f64,
+    /// What an unchanged skin shows on average, subtracted after β.
+    pub bias: f64,
+    pub tiers: Vec<TierError>,
+}
+
+/// A versioned table; its id stands in every change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    pub id: String,
+    /// Date of making, and the sets it was made on.
+    pub made: String,
+    pub sets: Vec<String>,
+    pub n_subjects: usize,
+    pub n_changes: usize,
+    #[serde(rename = "measure")]
+    pub measures: Vec<MeasureError>,
+}
+
+/// Why a table cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrationError {
+    #[error("the calibration cannot be read: {0}")]
+    Syntax(#[from] toml::de::Error),
+    #[error("{found} changes of known truth are too few to calibrate on, {needed} are needed")]
+    TooFew { found: usize, needed: usize },
+}
+
+/// A session against its baseline with what is known of the truth.
+#[derive(Debug, Clone)]
+pub struct CalibrationCase {
+    pub subject: String,
+    pub baseline: Vec<Shot>,
+    pub follow_up: Vec<Shot>,
+    /// True ln ratio of scar volume.
+    pub true_ln: f64,
+}
+
+/// A tier with fewer changes than this borrows from all tiers.
+const LEAST_PER_TIER: usize = 8;
+const LEAST_CASES: usize = 20;
+
+impl Calibration {
+    pub fn from_toml(text: &str) -> Result<Self, CalibrationError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a table of plain values can be written")
+    }
+
+    pub fn measure(&self, measure: Measure) -> Option<&MeasureError> {
+        self.measures.iter().find(|m| m.measure == measure)
+    }
+}
+
+impl MeasureError {
+    /// Half width of the 95 % interval of a change with these numbers of shots: Student's t, and the uncertainty of
+    /// the table itself. `None` for a tier without a row.
+    pub fn half_width(&self, tier: QualityTier, baseline_shots: usize, shots: usize) -> Option<f64> {
+        let row = self.tiers.iter().find(|t| t.tier == tier)?;
+        let inverse = 1.0 / baseline_shots.max(1) as f64 + 1.0 / shots.max(1) as f64;
+        let variance = row.sd_session.powi(2) + row.sd_shot.powi(2) * inverse;
+        let n = row.n.max(2) as f64;
+        Some(t975(n - 1.0) * (variance * (1.0 + 1.0 / n)).sqrt())
+    }
+}
+
+/// Mean of a measure over shots on the scale on which changes are computed.
+pub(crate) fn pooled(shots: &[Shot], measure: Measure) -> Option<f64> {
+    let scaled = |v: f64| if measure.is_ratio() { v.ln() } else { v };
+    let values: Vec<f64> = shots.iter().filter_map(|s| s.value(measure)).map(scaled).filter(|v| v.is_finite()).collect();
+    (!values.is_empty()).then(|| mean(&values))
+}
+
+/// The tier of a comparison is the worst of its shots; the reference itself has none to give.
+pub(crate) fn worst_tier(baseline: &[Shot], follow_up: &[Shot]) -> Option<QualityTier> {
+    let follow = follow_up.iter().map(|s| s.quality_tier).max();
+    baseline.iter().filter(|s| !s.is_reference).map(|s| s.quality_tier).chain(follow).max()
+}
+
+/// Makes a table. `primary` measures follow the true volume; for the others the truth is that of unchanged skin.
+pub fn calibrate(id: &str, made: &str, sets: &[String], cases: &[CalibrationCase]) -> Result<Calibration, CalibrationError> {
+    if cases.len() < LEAST_CASES {
+        return Err(CalibrationError::TooFew { found: cases.len(), needed: LEAST_CASES });
+    }
+    let mut subjects: Vec<&str> = cases.iter().map(|c| c.subject.as_str()).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    Ok(Calibration {
+        id: id.to_owned(),
+        made: made.to_owned(),
+        sets: sets.to_vec(),
+        n_subjects: subjects.len(),
+        n_changes: cases.len(),
+        measures: Measure::ALL.iter().filter_map(|&m| measure_error(m, cases)).collect(),
+    })
+}
+
+/// Measures whose change follows scar volume.
+fn follows_volume(measure: Measure) -> bool {
+    matches!(measure, Measure::Psi | Measure::PsiSmall | Measure::PsiMedium | Measure::PsiLarge)
+}
+
+struct Residual {
+    tier: QualityTier,
+    value: f64,
+    shots: (usize, usize),
+}
+
+fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureError> {
+    let known = |c: &&CalibrationCase| follows_volume(measure) || c.true_ln == 0.0;
+    let observed: Vec<(&CalibrationCase, f64, QualityTier)> = cases
+        .iter()
+        .filter(known)
+        .filter_map(|c| {
+            let x = pooled(&c.follow_up, measure)? - pooled(&c.baseline, measure)?;
+            Some((c, x, worst_tier(&c.baseline, &c.follow_up)?))
+        })
+        .collect();
+    if observed.len() < LEAST_PER_TIER {
+        return None;
+    }
+    let pairs: Vec<(f64, f64)> = observed.iter().map(|(c, x, _)| (c.true_ln, *x)).collect();
+    let (beta, bias) = if follows_volume(measure) { classical_fit(&pairs)? } else { (1.0, mean_of(&pairs)) };
+    let residuals: Vec<Residual> = observed
+        .iter()
+        .map(|(c, x, tier)| Residual {
+            tier: *tier,
+            value: beta * x - bias - c.true_ln,
+            shots: (c.baseline.len(), c.follow_up.len()),
+        })
+        .collect();
+    let repeats = repeats(measure, beta, cases);
+    let tiers = [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual];
+    let tiers = tiers.iter().map(|&t| tier_error(t, &residuals, &repeats)).collect();
+    Some(MeasureError { measure, beta, bias, tiers })
+}
+
+fn mean_of(pairs: &[(f64, f64)]) -> f64 {
+    mean(&pairs.iter().map(|(_, x)| *x).collect::<Vec<_>>())
+}
+
+/// Slope and offset of `x = (y + bias) / β`; `None` without a spread of truths or with a slope that makes no sense.
+fn classical_fit(pairs: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let my = mean(&pairs.iter().map(|(y, _)| *y).collect::<Vec<_>>());
+    let mx = mean_of(pairs);
+    let xy: f64 = pairs.iter().map(|(y, x)| (y - my) * (x - mx)).sum();
+    let yy: f64 = pairs.iter().map(|(y, _)| (y - my) * (y - my)).sum();
+    let slope = xy / yy;
+    (slope.is_finite() && slope > 0.2).then(|| (1.0 / slope, mx / slope - my))
+}
+
+/// Deviation of one shot from its session's mean, times √(n/(n−1)), in each shot's tier.
+fn repeats(measure: Measure, beta: f64, cases: &[CalibrationCase]) -> Vec<(QualityTier, f64)> {
+    let mut found = Vec::new();
+    for shots in cases.iter().map(|c| &c.follow_up).filter(|s| s.len() > 1) {
+        let Some(centre) = pooled(shots, measure) else { continue };
+        let n = shots.len() as f64;
+        for shot in shots {
+            if let Some(value) = pooled(std::slice::from_ref(shot), measure) {
+                found.push((shot.quality_tier, beta * (value - centre) * (n / (n - 1.0)).sqrt()));
+            }
+        }
+    }
+    found
+}
+
+fn tier_error(tier: QualityTier, residuals: &[Residual], repeats: &[(QualityTier, f64)]) -> TierError {
+    let mut own: Vec<&Residual> = residuals.iter().filter(|r| r.tier == tier).collect();
+    if own.len() < LEAST_PER_TIER {
+        own = residuals.iter().collect();
+    }
+    let mut shots: Vec<f64> = repeats.iter().filter(|(t, _)| *t == tier).map(|(_, v)| *v).collect();
+    if shots.len() < LEAST_PER_TIER {
+        shots = repeats.iter().map(|(_, v)| *v).collect();
+    }
+    let total = rms(&own.iter().map(|r| r.value).collect::<Vec<_>>());
+    let inverse = mean(&own.iter().map(|r| 1.0 / r.shots.0 as f64 + 1.0 / r.shots.1 as f64).collect::<Vec<_>>());
+    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce.
+    let sd_shot = rms(&shots).min(total / inverse.sqrt());
+    let sd_session = (total * total - sd_shot * sd_shot * inverse).max(0.0).sqrt();
+    TierError { tier, sd_shot, sd_session, n: own.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shot(value: f64) -> Shot {
+        Shot { shot: 1, quality_tier: QualityTier::Clinic, is_reference: false, values: vec![(Measure::Psi, value)], readings: vec![] }
+    }
+
+    /// Errors of ±`error` in turn, seen at slope 1/1.25 with an offset.
+    fn cases(error: f64) -> Vec<CalibrationCase> {
+        (0..60)
+            .map(|i| {
+                let true_ln = [0.0, -0.1, -0.2, -0.4, 0.15][i % 5];
+                let sign = if (i / 5) % 2 == 0 { 1.0 } else { -1.0 };
+                let x = (true_ln - 0.05) / 1.25 + sign * error;
+                let pair = |ln: f64| vec![shot((ln + 0.02).exp()), shot((ln - 0.02).exp())];
+                CalibrationCase { subject: format!("s{}", i / 3), baseline: pair(0.7), follow_up: pair(0.7 + x), true_ln }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn slope_offset_and_error_are_found() {
+        let table = calibrate("t", "2026-11-22", &["x".into()], &cases(0.08)).unwrap();
+        let psi = table.measure(Measure::Psi).unwrap();
+        assert!((psi.beta - 1.25).abs() < 0.01, "{psi:?}");
+        assert!((psi.bias + 0.05).abs() < 0.01, "{psi:?}");
+        let half = psi.half_width(QualityTier::Clinic, 2, 2).unwrap();
+        assert!((half / (0.08 * 1.25 * 2.0) - 1.0).abs() < 0.03, "{half}");
+        let single = psi.half_width(QualityTier::Clinic, 1, 1).unwrap();
+        assert!(single > half);
+        assert_eq!(table.n_subjects, 20);
+        assert_eq!(Calibration::from_toml(&table.to_toml()).unwrap(), table);
+    }
+
+    #[test]
+    fn a_handful_is_refused() {
+        assert!(matches!(calibrate("t", "", &[], &cases(0.1)[..10]), Err(CalibrationError::TooFew { .. })));
+    }
+}

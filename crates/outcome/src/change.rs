@@ -1,0 +1,198 @@
+//! Change of each session against the baseline, with its interval and one of four verdicts.
+
+use cicatrix_model::{Change, ChangeVerdict, Measure, Reason, Region, Series, SeriesSession, Shot};
+
+use crate::calibration::{Calibration, MeasureError, pooled, worst_tier};
+
+/// Computes every follow-up session against the baseline session of the series. A session without a usable shot gets
+/// one row per region that says why.
+pub fn changes(series: &Series, calibration: &Calibration) -> Vec<Change> {
+    let baseline = series.sessions.iter().find(|s| s.is_baseline);
+    let follow_ups = series.sessions.iter().filter(|s| !s.is_baseline);
+    follow_ups.flat_map(|session| session_changes(series, baseline, session, calibration)).collect()
+}
+
+fn session_changes(
+    series: &Series,
+    baseline: Option<&SeriesSession>,
+    session: &SeriesSession,
+    calibration: &Calibration,
+) -> Vec<Change> {
+    let regions: Vec<&(Region, Vec<Shot>)> = baseline.map(|b| b.regions.iter().collect()).unwrap_or_default();
+    if regions.is_empty() {
+        let reason = session.reasons.first().copied().unwrap_or(Reason::BaselineNotMeasurable);
+        return vec![not_measurable(series, session, &Region::whole(), reason, calibration)];
+    }
+    let mut rows = Vec::new();
+    for (region, before) in regions {
+        let after = session.regions.iter().find(|(name, _)| name == region).map(|(_, shots)| shots.as_slice());
+        let measured = after.map(|after| region_changes(series, session, region, before, after, calibration));
+        match measured.filter(|rows| rows.iter().any(|r| r.measure == Measure::Psi)) {
+            Some(measured) => rows.extend(measured),
+            None => {
+                let reason = session.reasons.first().copied().unwrap_or(Reason::NoScarsFound);
+                rows.push(not_measurable(series, session, region, reason, calibration));
+            }
+        }
+    }
+    rows
+}
+
+fn not_measurable(series: &Series, session: &SeriesSession, region: &Region, reason: Reason, calibration: &Calibration) -> Change {
+    Change {
+        session: session.session,
+        view: series.view.clone(),
+        region: region.clone(),
+        measure: Measure::Psi,
+        baseline_value: None,
+        value: None,
+        change_pct: None,
+        ci95_lo: None,
+        ci95_hi: None,
+        mdc95_pct: None,
+        verdict: ChangeVerdict::NotMeasurable,
+        reason: Some(reason),
+        quality_tier: None,
+        n_shots: 0,
+        endpoint_eligible: false,
+        calibration: calibration.id.clone(),
+    }
+}
+
+fn region_changes(
+    series: &Series,
+    session: &SeriesSession,
+    region: &Region,
+    before: &[Shot],
+    after: &[Shot],
+    calibration: &Calibration,
+) -> Vec<Change> {
+    let tier = worst_tier(before, after);
+    let rows = calibration.measures.iter().filter_map(|row| {
+        let count = |shots: &[Shot]| shots.iter().filter(|s| s.value(row.measure).is_some()).count();
+        let (x0, x1) = (pooled(before, row.measure)?, pooled(after, row.measure)?);
+        let half = row.half_width(tier?, count(before), count(after))?;
+        let estimate = Estimate::new(row, x0, x1, half);
+        Some(Change {
+            session: session.session,
+            view: series.view.clone(),
+            region: region.clone(),
+            measure: row.measure,
+            baseline_value: Some(rounded(unscaled(row.measure, x0))),
+            value: Some(rounded(unscaled(row.measure, x1))),
+            change_pct: Some(rounded(estimate.change)),
+            ci95_lo: Some(rounded(estimate.lo)),
+            ci95_hi: Some(rounded(estimate.hi)),
+            mdc95_pct: Some(rounded(estimate.detectable)),
+            verdict: estimate.verdict(),
+            reason: None,
+            quality_tier: tier,
+            n_shots: count(after) as u16,
+            endpoint_eligible: session.endpoint_eligible,
+            calibration: calibration.id.clone(),
+        })
+    });
+    rows.collect()
+}
+
+struct Estimate {
+    change: f64,
+    lo: f64,
+    hi: f64,
+    detectable: f64,
+}
+
+impl Estimate {
+    fn new(row: &MeasureError, before: f64, after: f64, half: f64) -> Self {
+        let delta = row.beta * (after - before) - row.bias;
+        let told = |v: f64| if row.measure.is_ratio() { 100.0 * v.exp_m1() } else { v };
+        Self { change: told(delta), lo: told(delta - half), hi: told(delta + half), detectable: told(half) }
+    }
+
+    /// Less is better in every measure that has a direction.
+    fn verdict(&self) -> ChangeVerdict {
+        match (self.lo, self.hi) {
+            (_, hi) if hi < 0.0 => ChangeVerdict::Improved,
+            (lo, _) if lo > 0.0 => ChangeVerdict::Worsened,
+            _ => ChangeVerdict::NoDetectableChange,
+        }
+    }
+}
+
+fn unscaled(measure: Measure, x: f64) -> f64 {
+    if measure.is_ratio() { x.exp() } else { x }
+}
+
+/// Six significant digits: more is noise, and a text of it reads back the same.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::TierError;
+    use cicatrix_model::{QualityTier, View};
+
+    fn shot(value: f64) -> Shot {
+        Shot { shot: 1, quality_tier: QualityTier::Clinic, is_reference: false, values: vec![(Measure::Psi, value)], readings: vec![] }
+    }
+
+    fn session(day: i8, baseline: bool, values: &[f64]) -> SeriesSession {
+        let shots: Vec<Shot> = values.iter().map(|v| shot(*v)).collect();
+        let region = Region::new("cheek_l").unwrap();
+        SeriesSession {
+            session: format!("2026-01-{day:02}-01").parse().unwrap(),
+            is_baseline: baseline,
+            endpoint_eligible: true,
+            regions: if shots.is_empty() { vec![] } else { vec![(region, shots)] },
+            reasons: if values.is_empty() { vec![Reason::Blur] } else { vec![] },
+        }
+    }
+
+    fn table(sd: f64) -> Calibration {
+        let tiers = vec![TierError { tier: QualityTier::Clinic, sd_shot: 0.0, sd_session: sd, n: 100 }];
+        let measures = vec![MeasureError { measure: Measure::Psi, beta: 1.0, bias: 0.0, tiers }];
+        Calibration { id: "t-1".into(), made: String::new(), sets: vec![], n_subjects: 50, n_changes: 100, measures }
+    }
+
+    fn verdicts(sessions: Vec<SeriesSession>) -> Vec<ChangeVerdict> {
+        let series = Series { view: View::Closeup("left_cheek".into()), sessions };
+        changes(&series, &table(0.05)).iter().map(|c| c.verdict).collect()
+    }
+
+    #[test]
+    fn each_of_the_four_verdicts_is_reached() {
+        let found = verdicts(vec![
+            session(1, true, &[2.0, 2.0]),
+            session(2, false, &[1.4]),
+            session(3, false, &[2.6]),
+            session(4, false, &[1.98]),
+            session(5, false, &[]),
+        ]);
+        use ChangeVerdict::*;
+        assert_eq!(found, [Improved, Worsened, NoDetectableChange, NotMeasurable]);
+    }
+
+    #[test]
+    fn without_a_baseline_nothing_is_measurable() {
+        let found = verdicts(vec![session(2, false, &[1.4])]);
+        assert_eq!(found, [ChangeVerdict::NotMeasurable]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_interval_holds_the_change_and_scaling_all_photos_moves_nothing(
+            before in 0.1f64..9.0, after in 0.1f64..9.0, gain in 0.2f64..5.0
+        ) {
+            let series = |k: f64| Series {
+                view: View::FaceFrontal,
+                sessions: vec![session(1, true, &[before * k]), session(2, false, &[after * k])],
+            };
+            let (a, b) = (changes(&series(1.0), &table(0.05)), changes(&series(gain), &table(0.05)));
+            let (x, y) = (a[0].change_pct.unwrap(), b[0].change_pct.unwrap());
+            proptest::prop_assert!((x - y).abs() <= 1e-3 * x.abs().max(1.0));
+            proptest::prop_assert!(a[0].ci95_lo.unwrap() <= x && x <= a[0].ci95_hi.unwrap());
+        }
+    }
+}

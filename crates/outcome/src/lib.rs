@@ -1,0 +1,15 @@
+//! From scores to change, error, verdict and trend: the statistics, pure.
+//!
+//! Ratio measures are compared on logarithms. Every change carries an interval from a calibration table, per quality
+//! tier, made on photos with known truth or on repeats; a change inside its own error is no change, and that is said.
+
+mod agreement;
+mod calibration;
+mod change;
+mod quantile;
+mod trend;
+
+pub use agreement::{Agreement, agreement};
+pub use calibration::{Calibration, CalibrationCase, CalibrationError, MeasureError, TierError, calibrate};
+pub use change::changes;
+pub use trend::trends;
