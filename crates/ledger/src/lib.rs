@@ -46,8 +46,8 @@ pub use crate::lock::Lock;
 pub use crate::operator::Selection;
 pub use crate::queries::{Cell, Line, Table};
 pub use crate::rows::{
-    Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, Series, SeriesSession,
-    SessionUpload, StartedRun, State, Verdict, WorkSettings,
+    Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,
+    State, Verdict, WorkSettings,
 };
 
 /// How long a writer waits for the one before it.

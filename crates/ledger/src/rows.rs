@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cicatrix_model::{
-    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, Region, RegionPolygon, SessionKey,
-    Shot, Trend, View,
+    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, RegionPolygon, Series, SessionKey,
+    Trend, View,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -318,28 +318,6 @@ pub enum HandlerError {
     /// Stopped from outside: the start does not count.
     #[error("cancelled")]
     Cancelled,
-}
-
-/// All finished sessions of one patient and view, in order: what changes are computed from.
-#[derive(Debug, Clone)]
-pub struct Series {
-    pub view: View,
-    /// The baseline session, when it has this view; it is then one of `sessions`.
-    pub baseline_session: Option<SessionKey>,
-    pub sessions: Vec<SeriesSession>,
-}
-
-/// One session of a series. All its photos of this view have a verdict.
-#[derive(Debug, Clone)]
-pub struct SeriesSession {
-    pub session: SessionKey,
-    pub is_baseline: bool,
-    /// Every measured shot may count as an endpoint, and there is at least one.
-    pub endpoint_eligible: bool,
-    /// Measured shots per region, regions by name, shots by number.
-    pub regions: Vec<(Region, Vec<Shot>)>,
-    /// First reasons of the shots that gave no number, by shot.
-    pub reasons: Vec<Reason>,
 }
 
 /// The one who reads photos and knows the statistics. The ledger calls it; it knows nothing of jobs.

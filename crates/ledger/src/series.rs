@@ -8,11 +8,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 
-use cicatrix_model::{Change, GateReading, Measure, QualityTier, Reason, Region, SessionKey, Shot, Trend};
+use cicatrix_model::{
+    Change, GateReading, Measure, QualityTier, Reason, Region, Series, SeriesSession, SessionKey, Shot, Trend,
+};
 use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 
-use crate::{Handler, Ledger, LedgerError, Series, SeriesSession, State, panic_text, read, read_json};
+use crate::{Handler, Ledger, LedgerError, State, panic_text, read, read_json};
 
 impl Ledger {
     /// Computes the changes of all series that were marked stale. A worker does so by itself.

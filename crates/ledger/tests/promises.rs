@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cicatrix_ledger::{
-    Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection, Series,
-    SeriesSession, SessionUpload, StartedRun, State, Table, Verdict, WorkSettings,
+    Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection,
+    SessionUpload, StartedRun, State, Table, Verdict, WorkSettings,
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
-    Region, Trend, View,
+    Region, Series, SeriesSession, Trend, View,
 };
 use serde_json::json;
 use tempfile::TempDir;

@@ -41,23 +41,25 @@ impl Shot {
     }
 }
 
-/// The sessions of one patient in one view, in order of time: what changes are computed from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// All finished sessions of one patient and view, in order of time: what changes are computed from.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     pub view: View,
+    /// The baseline session, when it has this view; it is then one of `sessions`.
+    pub baseline_session: Option<SessionKey>,
     pub sessions: Vec<SeriesSession>,
 }
 
-/// One session of a series, all of whose photos are finished.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One session of a series. All its photos of this view have a verdict.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SeriesSession {
     pub session: SessionKey,
     pub is_baseline: bool,
-    /// Long enough after the last treatment to count.
+    /// Every measured shot may count as an endpoint, and there is at least one.
     pub endpoint_eligible: bool,
-    /// Shots that were measured, by region.
+    /// Measured shots per region, regions by name, shots by number.
     pub regions: Vec<(Region, Vec<Shot>)>,
-    /// Why other shots gave no number, in order of the shots.
+    /// First reasons of the shots that gave no number, by shot.
     pub reasons: Vec<Reason>,
 }
 
@@ -111,7 +113,9 @@ pub struct Trend {
     pub view: View,
     pub region: Region,
     pub measure: Measure,
+    /// The baseline counted in.
     pub n_sessions: u16,
+    /// First and last eligible session after the baseline.
     pub first: Date,
     pub last: Date,
     pub pct_per_session: f64,

@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn verdicts(sessions: Vec<SeriesSession>) -> Vec<ChangeVerdict> {
-        let series = Series { view: View::Closeup("left_cheek".into()), sessions };
+        let series = Series { view: View::Closeup("left_cheek".into()), baseline_session: None, sessions };
         changes(&series, &table(0.05)).iter().map(|c| c.verdict).collect()
     }
 
@@ -187,6 +187,7 @@ mod tests {
         ) {
             let series = |k: f64| Series {
                 view: View::FaceFrontal,
+                baseline_session: None,
                 sessions: vec![session(1, true, &[before * k]), session(2, false, &[after * k])],
             };
             let (a, b) = (changes(&series(1.0), &table(0.05)), changes(&series(gain), &table(0.05)));

@@ -1,6 +1,6 @@
 //! Course of a region: Theil–Sen slope of the ln index over sessions, with Sen's interval.
 
-use cicatrix_model::{Change, Measure, SessionKey, Trend};
+use cicatrix_model::{Change, Measure, Trend};
 
 use crate::quantile::{Z975, median};
 
@@ -8,8 +8,7 @@ use crate::quantile::{Z975, median};
 const LEAST_SESSIONS: usize = 4;
 
 /// Trends of the primary measure over the baseline and the eligible sessions of a series.
-pub fn trends(changes: &[Change], baseline: Option<SessionKey>) -> Vec<Trend> {
-    let Some(baseline) = baseline else { return vec![] };
+pub fn trends(changes: &[Change]) -> Vec<Trend> {
     let primary: Vec<&Change> =
         changes.iter().filter(|c| c.measure == Measure::Psi && c.endpoint_eligible && c.change_pct.is_some()).collect();
     let mut regions: Vec<_> = primary.iter().map(|c| (&c.view, &c.region)).collect();
@@ -18,12 +17,12 @@ pub fn trends(changes: &[Change], baseline: Option<SessionKey>) -> Vec<Trend> {
     let of = |view, region| {
         let mut rows: Vec<&&Change> = primary.iter().filter(|c| &c.view == view && &c.region == region).collect();
         rows.sort_by_key(|c| c.session);
-        region_trend(baseline, &rows)
+        region_trend(&rows)
     };
     regions.into_iter().filter_map(|(view, region)| of(view, region)).collect()
 }
 
-fn region_trend(baseline: SessionKey, rows: &[&&Change]) -> Option<Trend> {
+fn region_trend(rows: &[&&Change]) -> Option<Trend> {
     let (first, last) = (rows.first()?, rows.last()?);
     let change = |c: &Change| (1.0 + c.change_pct.unwrap_or(0.0) / 100.0).max(1e-6).ln();
     let mut course = vec![0.0];
@@ -38,7 +37,7 @@ fn region_trend(baseline: SessionKey, rows: &[&&Change]) -> Option<Trend> {
         region: first.region.clone(),
         measure: Measure::Psi,
         n_sessions: course.len() as u16,
-        first: baseline.date,
+        first: first.session.date,
         last: last.session.date,
         pct_per_session: told(slope),
         ci95_lo: told(lo),

@@ -1,0 +1,273 @@
+//! Where a run is worked on: fetch the photo, check it, have it assessed, put the pictures, say what became of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use async_trait::async_trait;
+use bytes::Bytes;
+use cicatrix_assess::{Assessment, Measurement, Protocol};
+use cicatrix_ledger::{Handler, HandlerError, PhotoRef, StartedRun, Verdict};
+use cicatrix_model::{Change, Observation, Reason, Series, Trend};
+use cicatrix_outcome::{Calibration, changes, trends};
+use cicatrix_store::{ObjectKey, PhotoStore, StoreError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::pixel::{PhotoFacts, PixelError, PixelJob, PixelOutcome, PixelPool};
+
+/// What the desk needs to know beside its neighbours.
+#[derive(Debug, Clone)]
+pub struct DeskSettings {
+    pub protocol: Protocol,
+    pub calibration: Calibration,
+    pub program_version: String,
+}
+
+/// The handler of runs.
+#[derive(Debug)]
+pub struct Desk {
+    source: Arc<dyn PhotoStore>,
+    /// Where derived pictures go; none are made without.
+    pictures: Option<Arc<dyn PhotoStore>>,
+    pixels: PixelPool,
+    settings: DeskSettings,
+    /// What no retry can mend: the night has to stop and somebody to act.
+    trouble: Mutex<Option<StoreError>>,
+}
+
+impl Desk {
+    pub fn new(
+        source: Arc<dyn PhotoStore>,
+        pictures: Option<Arc<dyn PhotoStore>>,
+        pixels: PixelPool,
+        settings: DeskSettings,
+    ) -> Self {
+        Self { source, pictures, pixels, settings, trouble: Mutex::new(None) }
+    }
+
+    /// What stopped the work for good, if anything did.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sorts a store's failure: an outage is tried again; a lack of rights or room stops the night and costs the photo
+    /// nothing; the rest is this photo's.
+    fn store_failure(&self, error: StoreError) -> HandlerError {
+        let text = error.to_string();
+        match error {
+            StoreError::Denied { .. } | StoreError::Full { .. } | StoreError::NoSuchBucket { .. } => {
+                self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                HandlerError::Transient(text)
+            }
+            error if error.is_transient() => HandlerError::Transient(text),
+            _ => HandlerError::Failed(text),
+        }
+    }
+
+    fn pixel_failure(&self, error: PixelError, sha256: String) -> Result<Verdict, HandlerError> {
+        let text = error.to_string();
+        match error {
+            PixelError::TookTooLong(_) => Ok(quarantined(Reason::DecoderTimeout, text, Some(sha256))),
+            PixelError::OutOfMemory => Ok(quarantined(Reason::DecoderMemory, text, Some(sha256))),
+            PixelError::Died(_) => Err(HandlerError::Crashed(text)),
+            PixelError::Baseline(error) => match error.downcast::<StoreError>() {
+                Ok(error) => Err(self.store_failure(error)),
+                Err(error) => Err(HandlerError::Failed(format!("{error:#}"))),
+            },
+            PixelError::Bug(_) => Err(HandlerError::Failed(text)),
+        }
+    }
+
+    async fn fetch(&self, photo: &PhotoRef) -> Result<Fetched, StoreError> {
+        let key = ObjectKey::parse(&photo.key).map_err(|e| StoreError::Invalid {
+            place: self.source.describe(),
+            action: "read a photo in",
+            why: e.to_string(),
+        })?;
+        let object = self.source.get(&key, self.settings.protocol.limits.max_bytes).await?;
+        let sha256 = hex(&Sha256::digest(&object.bytes));
+        Ok(Fetched { bytes: object.bytes, sha256 })
+    }
+
+    /// The baseline's bytes for a process that does not have them ready.
+    async fn baseline(&self, run: &StartedRun) -> anyhow::Result<(Bytes, PhotoFacts)> {
+        let fetched = self.fetch(&run.baseline).await.context("failed to fetch the baseline photo")?;
+        if run.baseline.sha256.as_ref().is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&fetched.sha256)) {
+            anyhow::bail!("the baseline photo changed since it was measured; scan again");
+        }
+        Ok((fetched.bytes, facts(&run.baseline)))
+    }
+
+    async fn put_pictures(&self, run: &StartedRun, pictures: Vec<(String, Bytes)>) -> Result<Value, HandlerError> {
+        let Some(store) = &self.pictures else { return Ok(Value::Null) };
+        let mut names = serde_json::Map::new();
+        for (name, bytes) in pictures {
+            let key = picture_key(run, &self.settings.program_version, &name)?;
+            let kind = if name.ends_with(".png") { "image/png" } else { "image/webp" };
+            store.put(&key, bytes, kind).await.map_err(|e| self.store_failure(e))?;
+            names.insert(name, Value::String(key.as_str().to_owned()));
+        }
+        Ok(Value::Object(names))
+    }
+
+    fn provenance(&self, run: &StartedRun, measurement: Option<&Measurement>) -> Value {
+        json!({
+            "program_version": self.settings.program_version,
+            "protocol_id": self.settings.protocol.id,
+            "photo_version": run.photo.version,
+            "baseline_key": run.baseline.key,
+            "baseline_version": run.baseline.version,
+            "registration": measurement.map(|m| &m.registration),
+            "px_per_mm": measurement.map(|m| m.px_per_mm),
+            "scale_source": measurement.map(|m| m.scale_source),
+            "mask_digest": measurement.map(|m| &m.mask_digest),
+            "camera": measurement.map(|m| &m.metadata),
+            "warnings": measurement.map(|m| &m.warnings),
+        })
+    }
+
+    async fn verdict(&self, run: &StartedRun, sha256: String, outcome: PixelOutcome) -> Result<Verdict, HandlerError> {
+        match outcome {
+            PixelOutcome::BaselineUnusable { reason, detail } => {
+                let reason = if run.is_baseline { reason } else { Reason::BaselineNotMeasurable };
+                Ok(self.refused(run, sha256, vec![reason], detail, vec![]))
+            }
+            PixelOutcome::Assessed { assessment: Assessment::NotMeasurable { reasons, detail, readings }, .. } => {
+                Ok(self.refused(run, sha256, reasons, detail, readings))
+            }
+            PixelOutcome::Assessed { assessment: Assessment::Measured(m), pictures } => {
+                let derived = self.put_pictures(run, pictures).await?;
+                let wait = self.settings.protocol.endpoint_wait_days;
+                let endpoint_eligible = run.days_since_treatment.is_none_or(|days| days >= wait);
+                let mut warnings = m.warnings.clone();
+                if !endpoint_eligible {
+                    warnings.push(Reason::TooSoonAfterTreatment);
+                }
+                Ok(Verdict::Measured {
+                    content_sha256: sha256,
+                    observations: observations(run, &m, endpoint_eligible),
+                    provenance: self.provenance(run, Some(&m)),
+                    readings: m.readings,
+                    tier: m.tier,
+                    endpoint_eligible,
+                    derived,
+                    warnings,
+                })
+            }
+        }
+    }
+
+    fn refused(
+        &self,
+        run: &StartedRun,
+        sha256: String,
+        reasons: Vec<Reason>,
+        detail: String,
+        readings: Vec<cicatrix_model::GateReading>,
+    ) -> Verdict {
+        match reasons.first() {
+            Some(reason) if reason.is_quarantine() => quarantined(*reason, detail, Some(sha256)),
+            _ => Verdict::NotMeasurable {
+                content_sha256: Some(sha256),
+                reasons,
+                detail,
+                readings,
+                provenance: self.provenance(run, None),
+                derived: Value::Null,
+            },
+        }
+    }
+}
+
+struct Fetched {
+    bytes: Bytes,
+    sha256: String,
+}
+
+#[async_trait]
+impl Handler for Desk {
+    async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        let fetched = match self.fetch(&run.photo).await {
+            Ok(fetched) => fetched,
+            Err(StoreError::NotFound { .. }) => {
+                let detail = "the photo was listed and is gone".to_owned();
+                return Ok(self.refused(run, String::new(), vec![Reason::ViewMissing], detail, vec![]));
+            }
+            Err(StoreError::TooLarge { bytes, limit, .. }) => {
+                let detail = format!("{bytes} bytes, the limit is {limit}");
+                return Ok(quarantined(Reason::FileTooLarge, detail, None));
+            }
+            Err(error) => return Err(self.store_failure(error)),
+        };
+        if let Some(claimed) = run.photo.sha256.as_ref().filter(|c| !c.eq_ignore_ascii_case(&fetched.sha256)) {
+            let detail = format!("the manifest says {}…, the file is {}…", &claimed[..12], &fetched.sha256[..12]);
+            return Ok(quarantined(Reason::ChecksumMismatch, detail, Some(fetched.sha256)));
+        }
+        let job = PixelJob {
+            reference: reference_name(&run.baseline),
+            bytes: fetched.bytes.clone(),
+            facts: facts(&run.photo),
+            itself: run.is_baseline,
+            pictures: self.pictures.is_some(),
+        };
+        let own = (fetched.bytes, job.facts.clone());
+        let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
+        match self.pixels.assess(&job, baseline).await {
+            Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
+            Err(error) => self.pixel_failure(error, fetched.sha256),
+        }
+    }
+
+    fn changes(&self, series: &Series) -> Vec<Change> {
+        changes(series, &self.settings.calibration)
+    }
+
+    fn trends(&self, changes: &[Change]) -> Vec<Trend> {
+        trends(changes)
+    }
+}
+
+fn quarantined(reason: Reason, detail: String, content_sha256: Option<String>) -> Verdict {
+    Verdict::Quarantined { reason, detail, content_sha256 }
+}
+
+/// Names a baseline by everything that goes into its preparation.
+fn reference_name(baseline: &PhotoRef) -> String {
+    format!("{}:{}", baseline.id, baseline.version)
+}
+
+fn facts(photo: &PhotoRef) -> PhotoFacts {
+    PhotoFacts {
+        extension: photo.key.rsplit_once('.').map(|(_, e)| e.to_owned()).unwrap_or_default(),
+        px_per_mm: photo.px_per_mm,
+        regions: photo.regions.clone(),
+    }
+}
+
+fn picture_key(run: &StartedRun, version: &str, name: &str) -> Result<ObjectKey, HandlerError> {
+    let StartedRun { clinic, patient, session, photo, .. } = run;
+    let (view, shot) = (&photo.view, photo.shot);
+    let key = format!("derived/clinic={clinic}/patient={patient}/session={session}/v={version}/{view}.{shot}.{name}");
+    ObjectKey::parse(&key).map_err(|e| HandlerError::Failed(format!("no key for a picture: {e}")))
+}
+
+fn observations(run: &StartedRun, measurement: &Measurement, endpoint_eligible: bool) -> Vec<Observation> {
+    let rows = measurement.regions.iter().flat_map(|region| region.values.iter().map(move |value| (region, value)));
+    rows.map(|(region, value)| Observation {
+        session: run.session,
+        view: run.photo.view.clone(),
+        shot: run.photo.shot,
+        region: region.region.clone(),
+        measure: value.measure,
+        value: value.value,
+        unit: value.measure.unit().to_owned(),
+        n_pixels: value.n_pixels,
+        quality_tier: measurement.tier,
+        endpoint_eligible,
+    })
+    .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

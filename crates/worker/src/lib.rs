@@ -1,0 +1,14 @@
+//! The shell around the pixel science: sweeps the bucket, fetches photos, hands them to pixel processes, writes what
+//! comes back, and stops when it should.
+//!
+//! The parent holds the secrets and never parses image bytes; a pixel process parses them and holds nothing. A photo
+//! that aborts, hangs or eats memory costs one child and gets its reason; the night goes on.
+
+mod desk;
+mod intake;
+mod night;
+pub mod pixel;
+
+pub use desk::{Desk, DeskSettings};
+pub use intake::{Found, Intake, IntakeSettings, SweepCounts};
+pub use night::{Ending, Night, NightSettings, Progress, Summary};

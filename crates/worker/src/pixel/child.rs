@@ -1,0 +1,103 @@
+//! The pixel process: reads requests from its input, answers on its output, and has no other business.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+
+use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, prepare};
+
+use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
+use crate::pixel::sandbox::Confinement;
+
+/// Baselines kept ready. The parent keeps the same count and order, so both know what is there.
+pub(crate) const KEPT: usize = 2;
+
+/// Runs until the input ends. Returns an error only when a pipe breaks.
+pub fn serve(memory_bytes: u64, mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    let confinement = Confinement::enter(memory_bytes);
+    reply(&mut output, &PixelReply::Ready { confinement: confinement.to_string() }, &[])?;
+    let mut bench = Bench::default();
+    while let Some((request, part)) = read(&mut input)? {
+        if let Request::Protocol(protocol) = request {
+            bench = Bench { protocol: Some(*protocol), kept: VecDeque::new() };
+            continue;
+        }
+        let (answer, pictures) = bench.answer(request, &part);
+        let pictures: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
+        reply(&mut output, &answer, &pictures)?;
+    }
+    Ok(())
+}
+
+fn read(input: &mut impl Read) -> io::Result<Option<(Request, Vec<u8>)>> {
+    let mut length = [0u8; 4];
+    match input.read_exact(&mut length) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut json = vec![0u8; header_length(length)?];
+    input.read_exact(&mut json)?;
+    let (request, parts) = parse(&json)?;
+    let mut part = vec![0u8; parts.iter().sum::<u64>() as usize];
+    input.read_exact(&mut part)?;
+    Ok(Some((request, part)))
+}
+
+fn reply(output: &mut impl Write, reply: &PixelReply, parts: &[&[u8]]) -> io::Result<()> {
+    let lengths: Vec<u64> = parts.iter().map(|p| p.len() as u64).collect();
+    output.write_all(&header(reply, &lengths)?)?;
+    for part in parts {
+        output.write_all(part)?;
+    }
+    output.flush()
+}
+
+/// What the process knows between requests.
+#[derive(Default)]
+struct Bench {
+    protocol: Option<Protocol>,
+    kept: VecDeque<(String, Reference)>,
+}
+
+impl Bench {
+    fn answer(&mut self, request: Request, bytes: &[u8]) -> (PixelReply, Vec<Vec<u8>>) {
+        let Some(protocol) = self.protocol.clone() else {
+            return (PixelReply::Broken("no protocol was given".to_owned()), vec![]);
+        };
+        match request {
+            Request::Prepare { reference, facts } => (self.prepare(reference, &facts, bytes, &protocol), vec![]),
+            Request::Assess { reference, facts, itself, pictures } => {
+                let Some((_, kept)) = self.kept.iter().find(|(name, _)| *name == reference) else {
+                    return (PixelReply::Broken("the baseline was not prepared".to_owned()), vec![]);
+                };
+                assessed(assess(kept, &photo(&facts, bytes), itself, pictures, &protocol))
+            }
+            Request::Protocol(_) => (PixelReply::Broken("a protocol comes first".to_owned()), vec![]),
+        }
+    }
+
+    fn prepare(&mut self, name: String, facts: &PhotoFacts, bytes: &[u8], protocol: &Protocol) -> PixelReply {
+        while self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+        match prepare(&photo(facts, bytes), protocol) {
+            Ok(reference) => {
+                self.kept.push_back((name, reference));
+                PixelReply::Prepared
+            }
+            Err(rejection) => PixelReply::Unusable { reason: rejection.reason, detail: rejection.detail },
+        }
+    }
+}
+
+fn photo<'a>(facts: &'a PhotoFacts, bytes: &'a [u8]) -> Photo<'a> {
+    Photo { bytes, extension: &facts.extension, px_per_mm: facts.px_per_mm, regions: &facts.regions }
+}
+
+fn assessed(mut assessment: Assessment) -> (PixelReply, Vec<Vec<u8>>) {
+    let pictures = match &mut assessment {
+        Assessment::Measured(measurement) => std::mem::take(&mut measurement.pictures),
+        Assessment::NotMeasurable { .. } => vec![],
+    };
+    let names = pictures.iter().map(|p| p.name.to_owned()).collect();
+    (PixelReply::Assessed { assessment, pictures: names }, pictures.into_iter().map(|p| p.bytes).collect())
+}

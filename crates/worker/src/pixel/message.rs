@@ -1,0 +1,73 @@
+//! What goes through the pipe: a JSON header with the lengths of the binary parts, then the parts.
+
+use cicatrix_assess::{Assessment, Protocol};
+use cicatrix_model::{Reason, RegionPolygon};
+use serde::{Deserialize, Serialize};
+
+/// What the manifest and the name say of a photo; travels beside its bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhotoFacts {
+    pub extension: String,
+    pub px_per_mm: Option<f64>,
+    pub regions: Vec<RegionPolygon>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// First message: how to assess.
+    Protocol(Box<Protocol>),
+    /// Prepare a baseline and keep it under this name. One part: the file.
+    Prepare { reference: String, facts: PhotoFacts },
+    /// Assess a photo against a kept baseline. One part: the file.
+    Assess { reference: String, facts: PhotoFacts, itself: bool, pictures: bool },
+}
+
+/// What a pixel process says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum PixelReply {
+    /// It is ready; says how it is confined.
+    Ready { confinement: String },
+    Prepared,
+    /// The baseline cannot be one.
+    Unusable { reason: Reason, detail: String },
+    /// One part for each picture, by name.
+    Assessed { assessment: Assessment, pictures: Vec<String> },
+    /// A bug of ours, with its text.
+    Broken(String),
+}
+
+/// Parts above this are refused before they are allocated.
+pub(crate) const MOST_PART_BYTES: u64 = 256 << 20;
+const MOST_HEADER_BYTES: u32 = 16 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<T> {
+    message: T,
+    parts: Vec<u64>,
+}
+
+/// Header bytes of a message whose parts have these lengths: length, then JSON.
+pub(crate) fn header<T: Serialize>(message: &T, parts: &[u64]) -> std::io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(&Envelope { message, parts: parts.to_vec() })?;
+    let mut out = (json.len() as u32).to_le_bytes().to_vec();
+    out.extend(json);
+    Ok(out)
+}
+
+/// Checks the length that precedes a header.
+pub(crate) fn header_length(bytes: [u8; 4]) -> std::io::Result<usize> {
+    let length = u32::from_le_bytes(bytes);
+    if length > MOST_HEADER_BYTES {
+        return Err(std::io::Error::other("a message header is too long"));
+    }
+    Ok(length as usize)
+}
+
+/// Reads a header; gives the message and the lengths of its parts.
+pub(crate) fn parse<T: for<'a> Deserialize<'a>>(json: &[u8]) -> std::io::Result<(T, Vec<u64>)> {
+    let envelope: Envelope<T> = serde_json::from_slice(json)?;
+    if envelope.parts.iter().sum::<u64>() > MOST_PART_BYTES {
+        return Err(std::io::Error::other("a message part is too long"));
+    }
+    Ok((envelope.message, envelope.parts))
+}

@@ -1,0 +1,279 @@
+//! The parent's side: warm children, one photo each at a time, killed when they hang, replaced when they die.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cicatrix_assess::{Assessment, Protocol};
+use cicatrix_model::Reason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::pixel::child::KEPT;
+use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
+
+/// How pixel processes are run.
+#[derive(Debug, Clone)]
+pub struct PixelSettings {
+    /// The program that has the `pixel` role; usually this one.
+    pub program: PathBuf,
+    /// Processes at once.
+    pub processes: usize,
+    /// Address space of each, bytes.
+    pub memory_bytes: u64,
+    /// CPU time that one photo may take. A 24 MP pair takes about 3 s.
+    pub cpu_limit: Duration,
+    /// Wall time after which a process is given up whatever it does.
+    pub wall_limit: Duration,
+}
+
+/// A photo to assess against a baseline known by name.
+#[derive(Debug, Clone)]
+pub struct PixelJob {
+    /// Name under which the baseline is kept: the same name means the same bytes and facts.
+    pub reference: String,
+    pub bytes: Bytes,
+    pub facts: PhotoFacts,
+    pub itself: bool,
+    pub pictures: bool,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum PixelOutcome {
+    Assessed { assessment: Assessment, pictures: Vec<(String, Bytes)> },
+    BaselineUnusable { reason: Reason, detail: String },
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub enum PixelError {
+    /// The photo used up its CPU time.
+    #[error("the photo kept the decoder busy for more than {0} s of CPU time")]
+    TookTooLong(u64),
+    /// The photo used up its memory.
+    #[error("the photo needed more memory than a pixel process may have")]
+    OutOfMemory,
+    /// The process died or fell silent; the text says how.
+    #[error("the pixel process {0}")]
+    Died(String),
+    /// The baseline could not be had.
+    #[error(transparent)]
+    Baseline(anyhow::Error),
+    #[error("{0}")]
+    Bug(String),
+}
+
+/// Warm pixel processes.
+#[derive(Debug)]
+pub struct PixelPool {
+    settings: PixelSettings,
+    protocol: Protocol,
+    idle: Mutex<Vec<Worker>>,
+    places: Semaphore,
+}
+
+#[derive(Debug)]
+struct Worker {
+    process: Child,
+    input: ChildStdin,
+    output: ChildStdout,
+    /// Baselines the child keeps, oldest first; mirrors its own list.
+    kept: VecDeque<String>,
+}
+
+impl PixelPool {
+    pub fn new(settings: PixelSettings, protocol: Protocol) -> Self {
+        let places = Semaphore::new(settings.processes.max(1));
+        Self { settings, protocol, idle: Mutex::new(Vec::new()), places }
+    }
+
+    /// Assesses a photo. `baseline` is asked for only when the process does not have it ready.
+    pub async fn assess<F>(&self, job: &PixelJob, baseline: F) -> Result<PixelOutcome, PixelError>
+    where
+        F: Future<Output = anyhow::Result<(Bytes, PhotoFacts)>>,
+    {
+        let _place = self.places.acquire().await.map_err(|e| PixelError::Bug(e.to_string()))?;
+        let mut worker = match self.take(&job.reference) {
+            Some(worker) => worker,
+            None => self.spawn().await.map_err(|e| PixelError::Bug(format!("failed to start a pixel process: {e}")))?,
+        };
+        // Dropped half-way, the worker is killed with what it holds: a late answer never meets another photo.
+        let outcome = self.converse(&mut worker, job, baseline).await;
+        match outcome {
+            Ok(outcome) => {
+                self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(worker);
+                Ok(outcome)
+            }
+            Err(Failure::Silent(error)) => Err(self.post_mortem(worker, &error).await),
+            Err(Failure::Told(error)) => Err(error),
+        }
+    }
+
+    /// An idle process, best one that has the baseline ready.
+    fn take(&self, reference: &str) -> Option<Worker> {
+        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let warm = idle.iter().position(|w| w.kept.iter().any(|kept| kept == reference));
+        match warm {
+            Some(at) => Some(idle.swap_remove(at)),
+            None => idle.pop(),
+        }
+    }
+
+    async fn spawn(&self) -> io::Result<Worker> {
+        let mut process = Command::new(&self.settings.program)
+            .arg("pixel")
+            .arg(self.settings.memory_bytes.to_string())
+            .env_clear()
+            .env("RAYON_NUM_THREADS", "1")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let missing = || io::Error::other("a pipe is missing");
+        let input = process.stdin.take().ok_or_else(missing)?;
+        let output = process.stdout.take().ok_or_else(missing)?;
+        let mut worker = Worker { process, input, output, kept: VecDeque::new() };
+        let (ready, _) = worker.receive().await?;
+        if let PixelReply::Ready { confinement } = ready {
+            tracing::debug!(%confinement, "a pixel process is ready");
+        }
+        worker.send(&Request::Protocol(Box::new(self.protocol.clone())), &[]).await?;
+        Ok(worker)
+    }
+
+    async fn converse<F>(&self, worker: &mut Worker, job: &PixelJob, baseline: F) -> Result<PixelOutcome, Failure>
+    where
+        F: Future<Output = anyhow::Result<(Bytes, PhotoFacts)>>,
+    {
+        if !worker.kept.contains(&job.reference) {
+            let (bytes, facts) = baseline.await.map_err(|e| Failure::Told(PixelError::Baseline(e)))?;
+            let request = Request::Prepare { reference: job.reference.clone(), facts };
+            while worker.kept.len() >= KEPT {
+                worker.kept.pop_front();
+            }
+            match self.ask(worker, &request, &bytes).await?.0 {
+                PixelReply::Prepared => worker.kept.push_back(job.reference.clone()),
+                PixelReply::Unusable { reason, detail } => {
+                    return Ok(PixelOutcome::BaselineUnusable { reason, detail });
+                }
+                other => return Err(unexpected(&other)),
+            }
+        }
+        let request = Request::Assess {
+            reference: job.reference.clone(),
+            facts: job.facts.clone(),
+            itself: job.itself,
+            pictures: job.pictures,
+        };
+        match self.ask(worker, &request, &job.bytes).await? {
+            (PixelReply::Assessed { assessment, pictures }, parts) => {
+                let pictures = pictures.into_iter().zip(parts).collect();
+                Ok(PixelOutcome::Assessed { assessment, pictures })
+            }
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sends a request and waits for its answer within the limits of CPU and wall time.
+    async fn ask(&self, worker: &mut Worker, request: &Request, part: &[u8]) -> Result<(PixelReply, Vec<Bytes>), Failure> {
+        let before = cpu_time(&worker.process);
+        let give_up = Instant::now() + self.settings.wall_limit;
+        let pid = worker.process.id();
+        let talk = async {
+            worker.send(request, part).await?;
+            worker.receive().await
+        };
+        tokio::pin!(talk);
+        loop {
+            let look = Instant::now() + Duration::from_millis(500);
+            match timeout_at(look.min(give_up), &mut talk).await {
+                Ok(answer) => return answer.map_err(|e| Failure::Silent(e.to_string())),
+                Err(_) => {
+                    let used = pid.and_then(cpu_of).unwrap_or_default().saturating_sub(before);
+                    if used > self.settings.cpu_limit {
+                        return Err(Failure::Told(PixelError::TookTooLong(self.settings.cpu_limit.as_secs())));
+                    }
+                    if Instant::now() >= give_up {
+                        return Err(Failure::Silent("fell silent".to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says how a process died: its last words, its exit.
+    async fn post_mortem(&self, mut worker: Worker, error: &str) -> PixelError {
+        let _ = worker.process.start_kill();
+        let mut words = Vec::new();
+        if let Some(stderr) = worker.process.stderr.take() {
+            let _ = tokio::time::timeout(Duration::from_secs(1), stderr.take(8192).read_to_end(&mut words)).await;
+        }
+        let words = String::from_utf8_lossy(&words);
+        if words.contains("memory allocation of") {
+            return PixelError::OutOfMemory;
+        }
+        let exit = worker.process.wait().await.map_or_else(|e| e.to_string(), |status| status.to_string());
+        let last = words.lines().last().unwrap_or_default().chars().take(200).collect::<String>();
+        PixelError::Died(format!("died ({exit}; {error}) {last}").trim_end().to_owned())
+    }
+}
+
+enum Failure {
+    /// The pipe broke or nothing came: look at the process.
+    Silent(String),
+    Told(PixelError),
+}
+
+fn unexpected(reply: &PixelReply) -> Failure {
+    let text = match reply {
+        PixelReply::Broken(text) => format!("a pixel process broke: {text}"),
+        _ => "a pixel process gave an answer to another question".to_owned(),
+    };
+    Failure::Told(PixelError::Bug(text))
+}
+
+impl Worker {
+    async fn send(&mut self, request: &Request, part: &[u8]) -> io::Result<()> {
+        let parts = if part.is_empty() && matches!(request, Request::Protocol(_)) { vec![] } else { vec![part.len() as u64] };
+        self.input.write_all(&header(request, &parts)?).await?;
+        self.input.write_all(part).await?;
+        self.input.flush().await
+    }
+
+    async fn receive(&mut self) -> io::Result<(PixelReply, Vec<Bytes>)> {
+        let mut length = [0u8; 4];
+        self.output.read_exact(&mut length).await?;
+        let mut json = vec![0u8; header_length(length)?];
+        self.output.read_exact(&mut json).await?;
+        let (reply, lengths) = parse(&json)?;
+        let mut parts = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let mut part = vec![0u8; length as usize];
+            self.output.read_exact(&mut part).await?;
+            parts.push(Bytes::from(part));
+        }
+        Ok((reply, parts))
+    }
+}
+
+fn cpu_time(process: &Child) -> Duration {
+    process.id().and_then(cpu_of).unwrap_or_default()
+}
+
+/// CPU time of a process, where the system tells it as Linux does (`/proc/<pid>/stat`, 100 ticks a second).
+fn cpu_of(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
