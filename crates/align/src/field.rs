@@ -2,13 +2,13 @@
 
 /// Displacements in photo pixels at cell centres; between them Catmull-Rom, beyond them linear.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Field {
+pub(crate) struct Field {
     /// Side of a cell in photo pixels.
-    pub cell: usize,
-    pub columns: usize,
-    pub rows: usize,
+    pub(crate) cell: usize,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
     /// Row-major `[x, y]` per cell.
-    pub nodes: Vec<[f64; 2]>,
+    pub(crate) nodes: Vec<[f64; 2]>,
 }
 
 impl Field {
@@ -52,7 +52,7 @@ impl Field {
     }
 
     /// Displacement at a place of the fixed photo.
-    pub fn at(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+    pub(crate) fn at(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let limit = |v: f64, n: usize| v.clamp(-1.0, n as f64);
         let (fx, fy) = (limit(self.index(x), self.columns), limit(self.index(y), self.rows));
         let (x0, y0) = (fx.floor(), fy.floor());

@@ -20,7 +20,6 @@ mod resample;
 mod settings;
 mod solve;
 
-pub use field::Field;
 pub use homography::Homography;
 pub use prepared::Prepared;
 pub use registration::{Quality, Refusal, Registration, identity, register};

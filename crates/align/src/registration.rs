@@ -81,7 +81,7 @@ pub struct Registration {
     homography: Homography,
     field: Field,
     /// Correlation per cell of the field, 0 outside the moving photo.
-    pub correlation: Vec<f32>,
+    correlation: Vec<f32>,
     pub quality: Quality,
 }
 
@@ -91,8 +91,11 @@ impl Registration {
         Map { homography: &self.homography, field: &self.field }.apply(place)
     }
 
-    pub fn field(&self) -> &Field {
-        &self.field
+    /// Correlation of the block that a place of the fixed photo lies in, 0 to 1.
+    pub fn correlation_at(&self, [x, y]: [f64; 2]) -> f32 {
+        let index = |v: f64, n: usize| (((v + 0.5).max(0.0) / self.field.cell as f64) as usize).min(n - 1);
+        let at = index(y, self.field.rows) * self.field.columns + index(x, self.field.columns);
+        self.correlation[at].clamp(0.0, 1.0)
     }
 
     /// Determinant of the map's Jacobian: how much an area grows from the fixed to the moving photo.

@@ -69,14 +69,11 @@ fn change_map(reference: &Reference, step: &Aligned) -> Result<Vec<u8>, PreviewE
 
 /// Correlation of the registration's blocks, black 0 to white 1.
 fn confidence(reference: &Reference, step: &Aligned) -> Result<Vec<u8>, PreviewError> {
-    let (field, grid) = (step.registration.field(), &reference.grid);
+    let grid = &reference.grid;
     let mut grey = Vec::with_capacity(grid.width * grid.height);
     for row in 0..grid.height {
         for column in 0..grid.width {
-            let [x, y] = grid.place(column, row);
-            let index = |v: f64, n: usize| ((v / field.cell as f64) as usize).min(n - 1);
-            let at = index(y, field.rows) * field.columns + index(x, field.columns);
-            grey.push((step.registration.correlation[at].clamp(0.0, 1.0) * 255.0) as u8);
+            grey.push((step.registration.correlation_at(grid.place(column, row)) * 255.0) as u8);
         }
     }
     encode_png(&grey, grid.width, grid.height)

@@ -110,7 +110,9 @@ mod tests {
         let text = include_str!("../../../config/cicatrix.toml");
         let uncommented: String = text
             .lines()
-            .filter_map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).or(Some(line).filter(|l| !l.starts_with('#'))))
+            .filter_map(|line| {
+                line.strip_prefix("# ").filter(|l| l.contains(" = ")).or(Some(line).filter(|l| !l.starts_with('#')))
+            })
             .map(|line| format!("{line}\n"))
             .collect();
         assert_eq!(toml::from_str::<Config>(&uncommented).unwrap(), Config::default());

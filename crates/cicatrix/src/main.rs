@@ -16,7 +16,11 @@ use crate::args::{Args, Command};
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Command::Pixel { memory_bytes } = args.command {
-        return exit::of_pixel(cicatrix_worker::pixel::serve(memory_bytes, std::io::stdin().lock(), std::io::stdout().lock()));
+        return exit::of_pixel(cicatrix_worker::pixel::serve(
+            memory_bytes,
+            std::io::stdin().lock(),
+            std::io::stdout().lock(),
+        ));
     }
     logs::start(&args.global);
     let runtime = match tokio::runtime::Runtime::new() {

@@ -98,7 +98,8 @@ impl MeasureError {
 /// Mean of a measure over shots on the scale on which changes are computed.
 pub(crate) fn pooled(shots: &[Shot], measure: Measure) -> Option<f64> {
     let scaled = |v: f64| if measure.is_ratio() { v.ln() } else { v };
-    let values: Vec<f64> = shots.iter().filter_map(|s| s.value(measure)).map(scaled).filter(|v| v.is_finite()).collect();
+    let values: Vec<f64> =
+        shots.iter().filter_map(|s| s.value(measure)).map(scaled).filter(|v| v.is_finite()).collect();
     (!values.is_empty()).then(|| mean(&values))
 }
 
@@ -109,7 +110,12 @@ pub(crate) fn worst_tier(baseline: &[Shot], follow_up: &[Shot]) -> Option<Qualit
 }
 
 /// Makes a table. `primary` measures follow the true volume; for the others the truth is that of unchanged skin.
-pub fn calibrate(id: &str, made: &str, sets: &[String], cases: &[CalibrationCase]) -> Result<Calibration, CalibrationError> {
+pub fn calibrate(
+    id: &str,
+    made: &str,
+    sets: &[String],
+    cases: &[CalibrationCase],
+) -> Result<Calibration, CalibrationError> {
     if cases.len() < LEAST_CASES {
         return Err(CalibrationError::TooFew { found: cases.len(), needed: LEAST_CASES });
     }
@@ -217,7 +223,13 @@ mod tests {
     use super::*;
 
     fn shot(value: f64) -> Shot {
-        Shot { shot: 1, quality_tier: QualityTier::Clinic, is_reference: false, values: vec![(Measure::Psi, value)], readings: vec![] }
+        Shot {
+            shot: 1,
+            quality_tier: QualityTier::Clinic,
+            is_reference: false,
+            values: vec![(Measure::Psi, value)],
+            readings: vec![],
+        }
     }
 
     /// Errors of ±`error` in turn, seen at slope 1/1.25 with an offset.
@@ -228,7 +240,12 @@ mod tests {
                 let sign = if (i / 5) % 2 == 0 { 1.0 } else { -1.0 };
                 let x = (true_ln - 0.05) / 1.25 + sign * error;
                 let pair = |ln: f64| vec![shot((ln + 0.02).exp()), shot((ln - 0.02).exp())];
-                CalibrationCase { subject: format!("s{}", i / 3), baseline: pair(0.7), follow_up: pair(0.7 + x), true_ln }
+                CalibrationCase {
+                    subject: format!("s{}", i / 3),
+                    baseline: pair(0.7),
+                    follow_up: pair(0.7 + x),
+                    true_ln,
+                }
             })
             .collect()
     }

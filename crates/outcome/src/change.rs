@@ -38,7 +38,13 @@ fn session_changes(
     rows
 }
 
-fn not_measurable(series: &Series, session: &SeriesSession, region: &Region, reason: Reason, calibration: &Calibration) -> Change {
+fn not_measurable(
+    series: &Series,
+    session: &SeriesSession,
+    region: &Region,
+    reason: Reason,
+    calibration: &Calibration,
+) -> Change {
     Change {
         session: session.session,
         view: series.view.clone(),
@@ -135,7 +141,13 @@ mod tests {
     use cicatrix_model::{QualityTier, View};
 
     fn shot(value: f64) -> Shot {
-        Shot { shot: 1, quality_tier: QualityTier::Clinic, is_reference: false, values: vec![(Measure::Psi, value)], readings: vec![] }
+        Shot {
+            shot: 1,
+            quality_tier: QualityTier::Clinic,
+            is_reference: false,
+            values: vec![(Measure::Psi, value)],
+            readings: vec![],
+        }
     }
 
     fn session(day: i8, baseline: bool, values: &[f64]) -> SeriesSession {

@@ -134,14 +134,15 @@ impl Night {
     }
 
     async fn sweep(&self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
-        let (sink, mut found) = mpsc::channel(64);
-        let mut notes = Notes::default();
+        let (sink, found) = mpsc::channel(64);
         let listing = async {
             let swept = self.intake.sweep(&sink).await;
             drop(sink);
             swept
         };
-        let record = async {
+        // The receiver lives in this block: if recording fails it goes, and the listing stops by itself.
+        let record = async move {
+            let (mut found, mut notes) = (found, Notes::default());
             let mut last = std::time::Instant::now();
             while let Some(item) = found.recv().await {
                 if stop.is_cancelled() {
@@ -154,12 +155,11 @@ impl Night {
                     tell(Progress::Counts { counts: self.ledger.unfinished().await?, swept: false });
                 }
             }
-            anyhow::Ok(())
+            anyhow::Ok(notes)
         };
         let (swept, recorded) = tokio::join!(listing, record);
-        recorded.context("failed to record what the sweep found")?;
-        let swept = swept?;
-        Ok(notes.summary(swept))
+        let notes = recorded.context("failed to record what the sweep found")?;
+        Ok(notes.summary(swept?))
     }
 
     async fn record(&self, item: Found, notes: &mut Notes, tell: &impl Fn(Progress)) -> anyhow::Result<()> {

@@ -6,6 +6,6 @@ mod pool;
 mod sandbox;
 
 pub use child::serve;
-pub use message::{PhotoFacts, PixelReply};
+pub use message::{PhotoFacts, PixelReply, confinement_of};
 pub use pool::{PixelError, PixelJob, PixelOutcome, PixelPool, PixelSettings};
 pub use sandbox::Confinement;

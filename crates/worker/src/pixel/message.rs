@@ -26,12 +26,20 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum PixelReply {
     /// It is ready; says how it is confined.
-    Ready { confinement: String },
+    Ready {
+        confinement: String,
+    },
     Prepared,
     /// The baseline cannot be one.
-    Unusable { reason: Reason, detail: String },
+    Unusable {
+        reason: Reason,
+        detail: String,
+    },
     /// One part for each picture, by name.
-    Assessed { assessment: Assessment, pictures: Vec<String> },
+    Assessed {
+        assessment: Assessment,
+        pictures: Vec<String>,
+    },
     /// A bug of ours, with its text.
     Broken(String),
 }
@@ -70,4 +78,14 @@ pub(crate) fn parse<T: for<'a> Deserialize<'a>>(json: &[u8]) -> std::io::Result<
         return Err(std::io::Error::other("a message part is too long"));
     }
     Ok((envelope.message, envelope.parts))
+}
+
+/// What a fresh pixel process says of its confinement in its first words.
+pub fn confinement_of(output: &[u8]) -> std::io::Result<String> {
+    let cut = || std::io::Error::other("the first message is incomplete");
+    let length = header_length(output.get(..4).and_then(|b| b.try_into().ok()).ok_or_else(cut)?)?;
+    match parse(output.get(4..4 + length).ok_or_else(cut)?)?.0 {
+        PixelReply::Ready { confinement } => Ok(confinement),
+        _ => Err(std::io::Error::other("it said something else")),
+    }
 }

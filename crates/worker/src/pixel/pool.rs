@@ -185,7 +185,12 @@ impl PixelPool {
     }
 
     /// Sends a request and waits for its answer within the limits of CPU and wall time.
-    async fn ask(&self, worker: &mut Worker, request: &Request, part: &[u8]) -> Result<(PixelReply, Vec<Bytes>), Failure> {
+    async fn ask(
+        &self,
+        worker: &mut Worker,
+        request: &Request,
+        part: &[u8],
+    ) -> Result<(PixelReply, Vec<Bytes>), Failure> {
         let before = cpu_time(&worker.process);
         let give_up = Instant::now() + self.settings.wall_limit;
         let pid = worker.process.id();
@@ -244,7 +249,8 @@ fn unexpected(reply: &PixelReply) -> Failure {
 
 impl Worker {
     async fn send(&mut self, request: &Request, part: &[u8]) -> io::Result<()> {
-        let parts = if part.is_empty() && matches!(request, Request::Protocol(_)) { vec![] } else { vec![part.len() as u64] };
+        let parts =
+            if part.is_empty() && matches!(request, Request::Protocol(_)) { vec![] } else { vec![part.len() as u64] };
         self.input.write_all(&header(request, &parts)?).await?;
         self.input.write_all(part).await?;
         self.input.flush().await

@@ -1,0 +1,257 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use cicatrix_ledger::{State, Table};
+use cicatrix_model::{ClinicId, Reason};
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+
+/// From progress photos of a microneedling course to scar change with an error bar.
+///
+/// Documentation and research analytics of standardised photographs; not for diagnosis or treatment decisions.
+/// Validated on rendered skin, not clinically validated.
+#[derive(Debug, Parser)]
+#[command(name = "cicatrix", version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// Settings file [default: cicatrix.toml in the working folder, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Database of the ledger, sqlite://path [default: sqlite://cicatrix.db]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) db: Option<String>,
+    /// One JSON object (or one a line) on stdout; logs as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say only errors on stderr
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// No progress on stderr
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a synthetic clinic and run it: photos, results, a table. No configuration, no network
+    Demo(DemoArgs),
+    /// Score a folder or bucket of session photos, then stop. Run again, it does only what is new
+    Run(RunArgs),
+    /// Record what is in a folder or bucket and plan the work, without working
+    Scan(SourceArgs),
+    /// Where the work stands: counts by state, retakes by reason
+    Status,
+    /// Write a table for analysts
+    Export(ExportArgs),
+    /// The photos to take again, and why
+    Retakes {
+        #[command(subcommand)]
+        action: ListAction,
+    },
+    /// The files that were set aside, and why
+    Quarantine {
+        #[command(subcommand)]
+        action: ListAction,
+    },
+    /// Runs of photos: list them, try again, cancel
+    Jobs {
+        #[command(subcommand)]
+        action: JobsAction,
+    },
+    /// Lay one photo over another: map points, say how sure
+    Align(AlignArgs),
+    /// Compare results with known truth: registration, agreement, false change
+    Evaluate(EvaluateArgs),
+    /// Make a calibration table from results with known truth
+    Calibrate(CalibrateArgs),
+    /// Settings: show, check, schema of the manifest
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Check that this machine can do the work: database, pixel process, its confinement
+    Doctor,
+    /// Completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// The role that parses image bytes; started by the others
+    #[command(hide = true)]
+    Pixel { memory_bytes: u64 },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Patients to make, 1 to 200
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) patients: u32,
+    /// Sessions of each, 2 to 12
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=12))]
+    pub(crate) sessions: u32,
+    /// Folder that takes everything the demo makes
+    #[arg(long, default_value = "./cicatrix-demo")]
+    pub(crate) dir: PathBuf,
+    /// Seed of the patients
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+}
+
+/// Where photos come from.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SourceArgs {
+    /// Folder, or s3://bucket/prefix (endpoint, region, credentials from the usual AWS variables)
+    pub(crate) source: String,
+    /// How names are built when not clinic=…/patient=…/session=…/<view>.<shot>.<ext>, for example
+    /// '{patient}/{session}_{view}.{ext}' (fields clinic, patient, session, view, shot, ext)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) layout: Option<String>,
+    /// Only these clinics; names the clinic for a layout without one
+    #[arg(long = "clinic", value_name = "ID")]
+    pub(crate) clinics: Vec<ClinicId>,
+    /// Only sessions from this day on, and their baselines
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<Date>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder or s3://bucket/prefix for derived pictures [default: ./cicatrix-out]; 'none' makes none
+    #[arg(long, value_name = "PLACE", default_value = "./cicatrix-out")]
+    pub(crate) out: String,
+    /// Photos in work at once; 0 means one for each CPU
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// Address space of each pixel process, MiB
+    #[arg(long, value_name = "MIB")]
+    pub(crate) pixel_memory: Option<u64>,
+    /// Say what is there and stop: nothing is recorded, nothing is read
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// observations, changes, sessions, photos, retakes, quarantine, trends, responders, nights or events
+    pub(crate) table: Table,
+    /// json writes one object a line
+    #[arg(long, value_enum, default_value = "csv")]
+    pub(crate) format: Format,
+    /// File to write; '-' is stdout
+    #[arg(long, default_value = "-")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListAction {
+    /// One line each
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsAction {
+    /// One line each
+    List {
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<State>,
+        /// Only those with this reason
+        #[arg(long)]
+        reason: Option<Reason>,
+        /// Only those of this clinic
+        #[arg(long)]
+        clinic: Option<ClinicId>,
+    },
+    /// Try again: by run number, or all in a state
+    Retry(SelectArgs),
+    /// Take from the work: by run number, or all in a state
+    Cancel(SelectArgs),
+    /// Rebuild the engine's jobs from the ledger
+    Redispatch,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SelectArgs {
+    /// Run numbers, as `jobs list` shows them
+    #[arg(conflicts_with = "state", required_unless_present = "state")]
+    pub(crate) runs: Vec<i64>,
+    /// All runs in this state
+    #[arg(long)]
+    pub(crate) state: Option<State>,
+    /// … with this reason
+    #[arg(long, requires = "state")]
+    pub(crate) reason: Option<Reason>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    Fine,
+    Scoring,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlignArgs {
+    /// The photo that stays
+    pub(crate) fixed: PathBuf,
+    /// The photo that is laid over it
+    pub(crate) moving: PathBuf,
+    /// CSV with header x,y: places in the fixed photo (upright, pixel centres at integers); '-' is stdin
+    #[arg(long, value_name = "CSV")]
+    pub(crate) points: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "fine")]
+    pub(crate) precision: PrecisionArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvaluateArgs {
+    /// Folder with the photos whose results are in the database
+    pub(crate) source: PathBuf,
+    /// Truth of each photo (truth.json)
+    #[arg(long)]
+    pub(crate) truth: PathBuf,
+    /// Leave out the registration, which is computed anew
+    #[arg(long)]
+    pub(crate) no_registration: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CalibrateArgs {
+    /// Database with results and its truth, DB=TRUTH.json; may be given several times
+    #[arg(long = "from", value_name = "DB=TRUTH", required = true)]
+    pub(crate) from: Vec<String>,
+    /// Name of the table with its version
+    #[arg(long)]
+    pub(crate) id: String,
+    /// File to write; '-' is stdout
+    #[arg(long, default_value = "-")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// The settings in force, with protocol and calibration
+    Show,
+    /// Whether settings, protocol and calibration are right
+    Check,
+    /// JSON Schema of manifest.json
+    Schema,
+}

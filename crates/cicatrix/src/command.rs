@@ -1,0 +1,50 @@
+//! One file for each command.
+
+mod align;
+mod calibrate;
+mod config;
+mod demo;
+mod doctor;
+mod evaluate;
+mod export;
+mod jobs;
+mod run;
+mod status;
+mod truth;
+
+use cicatrix_ledger::Table;
+use clap::CommandFactory;
+
+use crate::args::{Args, Command, ListAction};
+use crate::config::Config;
+
+/// Runs a command; gives the exit code.
+pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
+    let global = args.global;
+    let mut settings = Config::load(global.config.as_deref())?;
+    if let Some(db) = &global.db {
+        settings.db.clone_from(db);
+    }
+    match args.command {
+        Command::Demo(demo) => demo::demo(&demo, settings, &global).await,
+        Command::Run(run) => run::run(&run, &settings, &global).await,
+        Command::Scan(source) => run::scan(&source, &settings, &global).await,
+        Command::Status => status::status(&settings, &global).await,
+        Command::Export(export) => export::export(&export, &settings).await,
+        Command::Retakes { action: ListAction::List } => jobs::show(Table::Retakes, &[], &settings, &global).await,
+        Command::Quarantine { action: ListAction::List } => {
+            jobs::show(Table::Quarantine, &[], &settings, &global).await
+        }
+        Command::Jobs { action } => jobs::jobs(action, &settings, &global).await,
+        Command::Align(align) => align::align(&align, &settings, &global),
+        Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
+        Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate).await,
+        Command::Config { action } => config::config(&action, &settings),
+        Command::Doctor => doctor::doctor(&settings).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "cicatrix", &mut std::io::stdout());
+            Ok(crate::exit::DONE)
+        }
+        Command::Pixel { .. } => Ok(crate::exit::BUG),
+    }
+}

@@ -1,0 +1,223 @@
+//! `demo`: a synthetic clinic, from the photos to the table.
+
+use std::path::Path;
+
+use anyhow::Context;
+use cicatrix_ledger::Table;
+use cicatrix_phantom::{Patient, Photo};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::{ToSpan, civil::Date};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use crate::args::{DemoArgs, Global, RunArgs, SourceArgs};
+use crate::command::export::open_existing;
+use crate::command::jobs::rows;
+use crate::command::run::night;
+use crate::command::truth::{PhotoTruth, Truth, VolumeTruth};
+use crate::config::Config;
+use crate::print::{TextTable, out};
+
+/// Size of a demo photo, px: a close-up of some 64 mm at 19 px/mm.
+const SIZE: (u32, u32) = (1200, 900);
+const SHOTS: u32 = 2;
+const CLINIC: &str = "c-demo";
+const VIEW: &str = "closeup.left_cheek";
+/// Nuisance of a clinic that keeps its protocol.
+const LEVEL: f32 = 0.5;
+
+pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
+    let bucket = args.dir.join("bucket");
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
+    let made = make(args, &bucket, global).await?;
+    if global.db.is_none() {
+        settings.db = format!("sqlite://{}", args.dir.join("cicatrix.db").display());
+    }
+    let run = RunArgs {
+        source: SourceArgs { source: bucket.display().to_string(), layout: None, clinics: vec![], since: None },
+        out: args.dir.join("out").display().to_string(),
+        workers: None,
+        pixel_memory: None,
+        dry_run: false,
+    };
+    let (code, summary) = night(&run, &settings, global, false).await?;
+    let ledger = open_existing(&settings.db).await?;
+    let wanted = [
+        "patient_id",
+        "session_date",
+        "region",
+        "change_pct",
+        "ci95_lo",
+        "ci95_hi",
+        "mdc95_pct",
+        "verdict",
+        "quality_tier",
+    ];
+    let changes = rows(&ledger, Table::Changes, &[("measure", "psi")], &wanted).await?;
+    let truth = Truth::read(&args.dir.join("truth.json"))?;
+    if global.json {
+        out(&json!({"photos_made": made, "counts": summary.counts, "changes": changes}).to_string())?;
+        return Ok(code);
+    }
+    out(&table(&changes, &truth))?;
+    let db = &settings.db;
+    out(&format!(
+        "{} photos made, {} measured, {} to retake. Rendered skin: no claim about patients follows from it.\n\
+         Everything is in {}. A negative change is less scar; the true change is known here because the skin is rendered.\n\
+         Next: cicatrix export changes --db {db}        the same as a table for analysts\n      \
+         cicatrix evaluate {}/bucket --truth {}/truth.json --db {db}        how right it was",
+        made,
+        summary.counts.measured,
+        summary.counts.not_measurable,
+        args.dir.display(),
+        args.dir.display(),
+        args.dir.display(),
+    ))?;
+    Ok(code)
+}
+
+fn table(changes: &[Vec<String>], truth: &Truth) -> String {
+    let mut text = TextTable::new(&[
+        "patient",
+        "session",
+        "region",
+        "scar change",
+        "95 % interval",
+        "detectable",
+        "verdict",
+        "tier",
+        "true",
+    ]);
+    for row in changes {
+        let percent = |i: usize| row[i].parse::<f64>().map_or("–".to_owned(), |v| format!("{v:+.0} %"));
+        let interval = match (row[4].parse::<f64>(), row[5].parse::<f64>()) {
+            (Ok(lo), Ok(hi)) => format!("[{lo:+.0}, {hi:+.0}]"),
+            _ => "–".to_owned(),
+        };
+        let known = truth.change(&row[0], &row[1]).map_or("–".to_owned(), |t| format!("{:+.0} %", 100.0 * t));
+        text.push(vec![
+            row[0].clone(),
+            row[1].clone(),
+            row[2].clone(),
+            percent(3),
+            interval,
+            percent(6).replace('+', ""),
+            row[7].replace('_', " "),
+            row[8].clone(),
+            known,
+        ]);
+    }
+    text.to_string()
+}
+
+/// Makes the bucket, patient by patient; what is there already is left. Returns the photos made.
+async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result<usize> {
+    let total = u64::from(args.patients * args.sessions * SHOTS);
+    let target =
+        if global.quiet || global.no_progress { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    bar.set_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} photos rendered")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut tasks = JoinSet::new();
+    let room =
+        std::sync::Arc::new(tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    for number in 0..args.patients {
+        let (bucket, bar, room) = (bucket.to_owned(), bar.clone(), room.clone());
+        let (seed, sessions) = (args.seed.wrapping_add(u64::from(number)), args.sessions);
+        tasks.spawn(async move {
+            let _room = room.acquire_owned().await?;
+            tokio::task::spawn_blocking(move || patient(&bucket, number, seed, sessions, &bar)).await?
+        });
+    }
+    let mut photos = Vec::new();
+    let mut made = 0;
+    while let Some(result) = tasks.join_next().await {
+        let (truth, new) = result??;
+        photos.extend(truth);
+        made += new;
+    }
+    bar.finish_and_clear();
+    photos.sort_by(|a: &PhotoTruth, b| a.file.cmp(&b.file));
+    let truth = Truth { map_step_px: None, photos };
+    let path = args.dir.join("truth.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&truth)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(made)
+}
+
+/// Renders one patient's course into the bucket.
+fn patient(
+    bucket: &Path,
+    number: u32,
+    seed: u64,
+    sessions: u32,
+    bar: &ProgressBar,
+) -> anyhow::Result<(Vec<PhotoTruth>, usize)> {
+    let name = format!("pt-{:04}", number + 1);
+    let skin = Patient::new(seed);
+    let mut truths = Vec::new();
+    let mut made = 0;
+    let first: Date = jiff::civil::date(2026, 1, 12);
+    for index in 0..sessions {
+        let date = first.checked_add((i64::from(number) + 35 * i64::from(index)).days())?;
+        let folder = format!("incoming/clinic={CLINIC}/patient={name}/session={date}-01");
+        let path = bucket.join(&folder);
+        let done = path.join("manifest.json").exists();
+        for shot in 1..=SHOTS {
+            truths.push(PhotoTruth {
+                patient: name.clone(),
+                session_date: date.to_string(),
+                shot: shot as u16,
+                file: format!("{folder}/{VIEW}.{shot}.jpg"),
+                map_from_baseline: None,
+                truth: VolumeTruth { true_volume_change: skin.true_volume_change(index, sessions) },
+            });
+        }
+        if done {
+            bar.inc(u64::from(SHOTS));
+            continue;
+        }
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let session = skin.session(index, sessions, LEVEL);
+        let mut entries = Vec::new();
+        for shot in 1..=SHOTS {
+            let photo = session.shoot(shot, SIZE);
+            entries.push(save(&photo, shot, index, &path)?);
+            made += 1;
+            bar.inc(1);
+        }
+        let manifest = manifest(&name, index, &date, entries);
+        std::fs::write(path.join("manifest.json"), serde_json::to_vec_pretty(&manifest)?)?;
+    }
+    Ok((truths, made))
+}
+
+/// Writes a photo; gives its entry in the manifest.
+fn save(photo: &Photo, shot: u32, index: u32, folder: &Path) -> anyhow::Result<serde_json::Value> {
+    let file = format!("{VIEW}.{shot}.jpg");
+    let bytes = photo.to_jpeg();
+    std::fs::write(folder.join(&file), &bytes).with_context(|| format!("cannot write in {}", folder.display()))?;
+    let sha256: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let regions = match index {
+        0 => json!([{"name": "cheek_l", "polygon_px": photo.truth.roi_polygon_px}]),
+        _ => json!([]),
+    };
+    Ok(json!({
+        "view": VIEW, "n": shot, "file": file, "sha256": sha256, "bytes": bytes.len(),
+        "px_per_mm": photo.truth.px_per_mm, "regions": regions,
+    }))
+}
+
+fn manifest(patient: &str, index: u32, date: &Date, photos: Vec<serde_json::Value>) -> serde_json::Value {
+    json!({
+        "schema": cicatrix_model::SCHEMA, "clinic_id": CLINIC, "patient_id": patient, "session_date": date.to_string(),
+        "session_no": index, "baseline": index == 0,
+        "treatment": {"modality": "microneedling", "sessions_before": index,
+                      "days_since_last": if index == 0 { None } else { Some(35) }},
+        "consent": {"scope": ["treatment", "analytics"]},
+        "photos": photos,
+    })
+}

@@ -1,0 +1,242 @@
+//! `evaluate`: results against known truth. It reports what it finds; nothing in it decides a number.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use cicatrix_align::{Prepared, Registration, register};
+use cicatrix_assess::Protocol;
+use cicatrix_ledger::{Ledger, State, Table};
+use cicatrix_outcome::agreement;
+use serde::Serialize;
+
+use crate::args::{EvaluateArgs, Global};
+use crate::command::align::prepared;
+use crate::command::export::open_existing;
+use crate::command::jobs::rows;
+use crate::command::truth::{PhotoTruth, Truth};
+use crate::config::Config;
+use crate::exit;
+use crate::print::{TextTable, out};
+
+pub(crate) async fn evaluate(args: &EvaluateArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let truth = Truth::read(&args.truth)?;
+    let ledger = open_existing(&settings.db).await?;
+    let mut report =
+        Report { photos: photos(&ledger).await?, change: change(&ledger, &truth).await?, registration: None };
+    if !args.no_registration {
+        report.registration = registration(&args.source, &args.truth, &truth, &settings.protocol()?)?;
+    }
+    if global.json {
+        out(&serde_json::to_string(&report)?)?;
+    } else {
+        report.print()?;
+    }
+    Ok(exit::DONE)
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    photos: Photos,
+    change: ChangeReport,
+    registration: Option<RegistrationReport>,
+}
+
+/// What became of the photos.
+#[derive(Debug, Serialize)]
+struct Photos {
+    n: usize,
+    measured: usize,
+    refused_share: f64,
+    reasons: BTreeMap<String, usize>,
+}
+
+/// Change of `psi` against the true change of scar volume, one row a session and region.
+#[derive(Debug, Default, Serialize)]
+struct ChangeReport {
+    n: usize,
+    not_measurable: usize,
+    ccc: f64,
+    bias_pct: f64,
+    /// Standard deviation of the error, percent, and 1.96 times it.
+    error_sd_pct: f64,
+    error_95_pct: f64,
+    /// Median of the reported MDC95, percent.
+    mdc95_pct: f64,
+    /// Share of intervals that hold the true change.
+    coverage: f64,
+    no_change_n: usize,
+    false_changes: usize,
+    large_change_n: usize,
+    wrong_direction: usize,
+    found_large_improvements: usize,
+    large_improvement_n: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct RegistrationReport {
+    pairs: usize,
+    refused: usize,
+    /// Median over pairs of each pair's median and 95th percentile; the worst pair.
+    median_px: f64,
+    p95_px: f64,
+    worst_median_px: f64,
+    worst_p95_px: f64,
+}
+
+async fn photos(ledger: &Ledger) -> anyhow::Result<Photos> {
+    let rows = rows(ledger, Table::Photos, &[], &["state", "reason"]).await?;
+    let measured = rows.iter().filter(|r| r[0] == State::Measured.name()).count();
+    let mut reasons = BTreeMap::new();
+    for row in rows.iter().filter(|r| r[0] != State::Measured.name()) {
+        *reasons.entry(format!("{} {}", row[0], row[1])).or_default() += 1;
+    }
+    let refused_share = 1.0 - measured as f64 / rows.len().max(1) as f64;
+    Ok(Photos { n: rows.len(), measured, refused_share, reasons })
+}
+
+/// A change counts as large from here on, as a fraction.
+const LARGE: f64 = 0.2;
+
+async fn change(ledger: &Ledger, truth: &Truth) -> anyhow::Result<ChangeReport> {
+    let wanted = ["patient_id", "session", "change_pct", "ci95_lo", "ci95_hi", "mdc95_pct", "verdict"];
+    let mut report = ChangeReport::default();
+    let (mut pairs, mut detectable, mut covered) = (Vec::new(), Vec::new(), 0usize);
+    for row in rows(ledger, Table::Changes, &[("measure", "psi")], &wanted).await? {
+        let Some(true_change) = truth.change(&row[0], &row[1]) else { continue };
+        report.n += 1;
+        let number = |i: usize| row[i].parse::<f64>().ok();
+        let (Some(found), Some(lo), Some(hi), Some(mdc)) = (number(2), number(3), number(4), number(5)) else {
+            report.not_measurable += 1;
+            continue;
+        };
+        let true_pct = 100.0 * true_change;
+        pairs.push((found, true_pct));
+        detectable.push(mdc);
+        covered += usize::from(lo <= true_pct && true_pct <= hi);
+        let verdict = row[6].as_str();
+        if true_change == 0.0 {
+            report.no_change_n += 1;
+            report.false_changes += usize::from(verdict != "no_detectable_change");
+        }
+        if true_change.abs() >= LARGE {
+            report.large_change_n += 1;
+            let wrong = if true_change < 0.0 { "worsened" } else { "improved" };
+            report.wrong_direction += usize::from(verdict == wrong);
+        }
+        if true_change <= -LARGE {
+            report.large_improvement_n += 1;
+            report.found_large_improvements += usize::from(verdict == "improved");
+        }
+    }
+    if pairs.is_empty() {
+        return Err(exit::bad_input("no change in the database belongs to this truth: run the series first"));
+    }
+    let found = agreement(&pairs);
+    (report.ccc, report.bias_pct, report.error_sd_pct) = (found.ccc, found.bias, found.sd);
+    report.error_95_pct = 1.96 * found.sd;
+    report.mdc95_pct = quantile(&mut detectable, 0.5);
+    report.coverage = covered as f64 / pairs.len() as f64;
+    Ok(report)
+}
+
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(((values.len() as f64 - 1.0) * q).max(0.0).round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+fn registration(
+    source: &Path,
+    truth_path: &Path,
+    truth: &Truth,
+    protocol: &Protocol,
+) -> anyhow::Result<Option<RegistrationReport>> {
+    let Some(step) = truth.map_step_px else { return Ok(None) };
+    let beside = truth_path.parent().unwrap_or(Path::new("."));
+    let (mut medians, mut tails, mut refused) = (Vec::new(), Vec::new(), 0);
+    let mut fixed: Option<(&PhotoTruth, Prepared)> = None;
+    for photo in &truth.photos {
+        let path = source.join(&photo.file);
+        let ready = prepared(&path, &protocol.limits)?;
+        let Some(map) = &photo.map_from_baseline else {
+            fixed = Some((photo, ready));
+            continue;
+        };
+        let Some((_, baseline)) = fixed.as_ref().filter(|(f, _)| f.patient == photo.patient) else { continue };
+        match register(baseline, &ready, &protocol.align) {
+            Ok(registration) => {
+                let mut errors = errors(&registration, &beside.join(map), step, &ready)?;
+                medians.push(quantile(&mut errors, 0.5));
+                tails.push(quantile(&mut errors, 0.95));
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    Ok(Some(RegistrationReport {
+        pairs: medians.len() + refused,
+        refused,
+        worst_median_px: medians.iter().copied().fold(0.0, f64::max),
+        worst_p95_px: tails.iter().copied().fold(0.0, f64::max),
+        median_px: quantile(&mut medians, 0.5),
+        p95_px: quantile(&mut tails, 0.5),
+    }))
+}
+
+/// Distances in px between the registration and the true map, at the nodes that both photos show.
+fn errors(registration: &Registration, map: &Path, step: f64, moving: &Prepared) -> anyhow::Result<Vec<f64>> {
+    let bytes = std::fs::read(map).with_context(|| format!("cannot read {}", map.display()))?;
+    let file = npyz::NpyFile::new(&bytes[..]).with_context(|| format!("{} is no array", map.display()))?;
+    let shape = file.shape().to_vec();
+    let [rows, columns, 2] = shape[..] else {
+        return Err(exit::bad_input(format!(
+            "{} has the shape {shape:?}, [rows, columns, 2] is needed",
+            map.display()
+        )));
+    };
+    let places: Vec<f32> = file.into_vec().with_context(|| format!("{} is no float32 array", map.display()))?;
+    let mut errors = Vec::new();
+    for i in 0..(rows * columns) as usize {
+        let [x, y] = [f64::from(places[2 * i]), f64::from(places[2 * i + 1])];
+        let inside = x >= 0.0 && y >= 0.0 && x < moving.width as f64 && y < moving.height as f64;
+        if inside {
+            let node = |k: usize| (k as f64 + 0.5) * step;
+            let [u, v] = registration.map([node(i % columns as usize), node(i / columns as usize)]);
+            errors.push((u - x).hypot(v - y));
+        }
+    }
+    Ok(errors)
+}
+
+impl Report {
+    fn print(&self) -> anyhow::Result<()> {
+        let mut table = TextTable::new(&["quantity", "value", "of"]);
+        let mut row = |name: &str, value: String, of: usize| table.push(vec![name.to_owned(), value, of.to_string()]);
+        let p = &self.photos;
+        row("photos measured", p.measured.to_string(), p.n);
+        row("photos refused, share", format!("{:.3}", p.refused_share), p.n);
+        if let Some(r) = &self.registration {
+            row("registration error, median px", format!("{:.2}", r.median_px), r.pairs);
+            row("registration error, p95 px", format!("{:.2}", r.p95_px), r.pairs);
+            row("worst pair, median px", format!("{:.2}", r.worst_median_px), r.pairs);
+            row("worst pair, p95 px", format!("{:.2}", r.worst_p95_px), r.pairs);
+            row("pairs refused", r.refused.to_string(), r.pairs);
+        }
+        let c = &self.change;
+        row("sessions not measurable", c.not_measurable.to_string(), c.n);
+        let n = c.n - c.not_measurable;
+        row("Lin's CCC of % change with true volume change", format!("{:.3}", c.ccc), n);
+        row("bias, %", format!("{:.1}", c.bias_pct), n);
+        row("error, SD %", format!("{:.1}", c.error_sd_pct), n);
+        row("error, 1.96 SD %", format!("{:.1}", c.error_95_pct), n);
+        row("reported MDC95, median %", format!("{:.1}", c.mdc95_pct), n);
+        row("95 % intervals that hold the truth, share", format!("{:.3}", c.coverage), n);
+        row("false changes at true zero", c.false_changes.to_string(), c.no_change_n);
+        row("wrong direction at 20 % and more", c.wrong_direction.to_string(), c.large_change_n);
+        row("improvements of 20 % and more called so", c.found_large_improvements.to_string(), c.large_improvement_n);
+        out(table.to_string().trim_end())?;
+        for (reason, n) in &p.reasons {
+            out(&format!("  {n} photos {reason}"))?;
+        }
+        out("On rendered skin, not clinically validated.")
+    }
+}

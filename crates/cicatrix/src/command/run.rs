@@ -1,0 +1,240 @@
+//! `run` and `scan`: the night over a bucket.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use cicatrix_ledger::{Ledger, PlanSettings, State, WorkSettings};
+use cicatrix_store::{Layout, PhotoStore, open, open_output};
+use cicatrix_worker::pixel::{PixelPool, PixelSettings};
+use cicatrix_worker::{Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Progress, Summary};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Global, RunArgs, SourceArgs};
+use crate::config::Config;
+use crate::exit;
+use crate::print::out;
+
+pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let (code, summary) = night(args, settings, global, false).await?;
+    report(&summary, settings, global)?;
+    Ok(code)
+}
+
+pub(crate) async fn scan(source: &SourceArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let args =
+        RunArgs { source: source.clone(), out: "none".to_owned(), workers: None, pixel_memory: None, dry_run: false };
+    let (_, summary) = night(&args, settings, global, true).await?;
+    report(&summary, settings, global)?;
+    Ok(exit::DONE)
+}
+
+/// Runs a night; gives its exit code.
+pub(crate) async fn night(
+    args: &RunArgs,
+    settings: &Config,
+    global: &Global,
+    scan_only: bool,
+) -> anyhow::Result<(u8, Summary)> {
+    let source = open(&args.source.source).await?;
+    source.check().await?;
+    let pictures = match args.out.as_str() {
+        "none" => None,
+        _ if args.dry_run || scan_only => None,
+        place => Some(open_output(place).await.context("the place for derived pictures")?),
+    };
+    let ledger = Ledger::open(&settings.db).await.with_context(|| format!("the database {}", settings.db))?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone());
+    let workers = args.workers.filter(|n| *n > 0).unwrap_or(settings.workers());
+    let (desk, night) = wire(args, settings, &source, pictures, workers, scan_only)?;
+    let intake = Intake::new(source, layout(&args.source)?, intake_settings(args, settings)?);
+    let shown = Shown::new(global);
+    let summary = Night::new(ledger, intake, Arc::new(desk), night).run(stop, |p| shown.tell(p)).await?;
+    shown.close();
+    Ok((code(&summary), summary))
+}
+
+fn wire(
+    args: &RunArgs,
+    settings: &Config,
+    source: &Arc<dyn PhotoStore>,
+    pictures: Option<Arc<dyn PhotoStore>>,
+    workers: usize,
+    scan_only: bool,
+) -> anyhow::Result<(Desk, NightSettings)> {
+    let protocol = settings.protocol()?;
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let pixel = PixelSettings {
+        program: std::env::current_exe().context("cannot find this program's own file")?,
+        processes: workers,
+        memory_bytes: args.pixel_memory.unwrap_or(settings.pixel_memory_mib) << 20,
+        cpu_limit: Duration::from_secs(settings.pixel_cpu_s),
+        wall_limit: Duration::from_secs(80),
+    };
+    let plan = PlanSettings {
+        protocol_id: protocol.id.clone(),
+        protocol_digest: protocol.digest(),
+        program_version: version.clone(),
+        night_id: None,
+    };
+    let how =
+        DeskSettings { protocol: protocol.clone(), calibration: settings.calibration()?, program_version: version };
+    let desk = Desk::new(source.clone(), pictures, PixelPool::new(pixel, protocol), how);
+    let work = WorkSettings { workers, worker_name: format!("pid-{}", std::process::id()), ..WorkSettings::default() };
+    let night = NightSettings { source: source.describe(), plan, work, dry_run: args.dry_run, scan_only };
+    Ok((desk, night))
+}
+
+fn layout(args: &SourceArgs) -> anyhow::Result<Layout> {
+    match &args.layout {
+        None => Ok(Layout::standard()),
+        Some(pattern) => Ok(Layout::pattern(pattern, args.clinics.first().cloned())?),
+    }
+}
+
+fn intake_settings(args: &RunArgs, settings: &Config) -> anyhow::Result<IntakeSettings> {
+    Ok(IntakeSettings {
+        clinics: args.source.clinics.clone(),
+        since: args.source.since,
+        max_bytes: settings.protocol()?.limits.max_bytes,
+    })
+}
+
+/// First Ctrl-C or SIGTERM: finish what is in work and stop. Second: at once; nothing is lost either way.
+fn stop_on_signals(stop: CancellationToken) {
+    tokio::spawn(async move {
+        signal().await;
+        stop.cancel();
+        signal().await;
+        std::process::exit(i32::from(exit::INTERRUPTED));
+    });
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(stream) => {
+                stream.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+fn code(summary: &Summary) -> u8 {
+    let counts = &summary.counts;
+    if summary.ending == Ending::Interrupted {
+        exit::INTERRUPTED
+    } else if counts.failed > 0 {
+        exit::BUG
+    } else if counts.quarantined > 0 || !summary.bad_keys.is_empty() {
+        exit::QUARANTINED
+    } else if counts.not_measurable > 0 || !summary.problems.is_empty() {
+        exit::RETAKES
+    } else {
+        exit::DONE
+    }
+}
+
+/// A bar on a terminal, a line now and then elsewhere.
+struct Shown {
+    bar: ProgressBar,
+    lines: bool,
+    last: std::sync::Mutex<Instant>,
+    started: Instant,
+}
+
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+impl Shown {
+    fn new(global: &Global) -> Self {
+        let silent = global.no_progress || global.quiet;
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal && !silent { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} photos  {msg}  {elapsed} elapsed, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let now = Instant::now();
+        Self { bar, lines: !terminal && !silent, last: std::sync::Mutex::new(now), started: now }
+    }
+
+    fn tell(&self, progress: Progress) {
+        match progress {
+            Progress::Notice(text) => tracing::warn!("{text}"),
+            Progress::Counts { counts, swept } => {
+                let done = counts.total() - counts.unfinished() - counts.superseded;
+                self.bar.set_length(counts.total() - counts.superseded);
+                self.bar.set_position(done);
+                let listing = if swept { "" } else { ", still listing" };
+                let text = format!(
+                    "{} measured, {} to retake, {} quarantined{listing}",
+                    counts.measured, counts.not_measurable, counts.quarantined
+                );
+                self.line(&format!("{done} of {} photos: {text}", counts.total() - counts.superseded));
+                self.bar.set_message(text);
+            }
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.lines && last.elapsed() >= LINE_EVERY {
+            *last = Instant::now();
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("{:>5.0} s  {text}\n", self.started.elapsed().as_secs_f64()),
+            );
+        }
+    }
+
+    fn close(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Result<()> {
+    let counts = &summary.counts;
+    if global.json {
+        return out(&json!({
+            "ending": match summary.ending { Ending::Done => "done", Ending::Interrupted => "interrupted" },
+            "photos_listed": summary.swept.photos,
+            "sessions_listed": summary.swept.sessions,
+            "patients_listed": summary.swept.patients,
+            "planned": summary.planned,
+            "counts": counts,
+            "bad_keys": summary.bad_keys,
+            "problems": summary.problems,
+        })
+        .to_string());
+    }
+    out(&format!(
+        "{} photos of {} sessions and {} patients listed; {} new runs planned.",
+        summary.swept.photos, summary.swept.sessions, summary.swept.patients, summary.planned
+    ))?;
+    let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
+    let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
+    if !told.is_empty() {
+        out(&format!("In the ledger: {}.", told.join(", ")))?;
+    }
+    for (what, detail) in summary.bad_keys.iter().chain(&summary.problems) {
+        out(&format!("  {what}: {detail}"))?;
+    }
+    let db = if settings.db == Config::default().db { String::new() } else { format!(" --db {}", settings.db) };
+    let next = match summary.ending {
+        Ending::Interrupted => "run the same command again to go on".to_owned(),
+        Ending::Done if counts.not_measurable > 0 => format!("cicatrix retakes list{db}"),
+        Ending::Done if counts.quarantined > 0 => format!("cicatrix quarantine list{db}"),
+        Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
+    };
+    out(&format!("Next: {next}"))
+}
