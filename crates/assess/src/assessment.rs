@@ -133,6 +133,8 @@ pub(crate) struct Aligned {
     fine: Plane,
     exposure: Exposure,
     inside: Plane,
+    /// 1 on highlights.
+    glare: Plane,
 }
 
 impl Aligned {
@@ -148,7 +150,7 @@ impl Aligned {
         } else {
             resample(frame, &reference.grid, |place| registration.map(place))
         };
-        let weight = usable(&patch, &protocol.score);
+        let weight = usable(&patch, &reference.area, protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln_green = ln_plane(&patch.green);
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
@@ -158,6 +160,7 @@ impl Aligned {
             fine: fine_detail(&ln_green, &weight),
             normalized,
             exposure: if itself { reference.exposure } else { region_exposure(reference, frame, &registration) },
+            glare: patch.green.map(|g| f32::from(u8::from(g >= protocol.score.highlight as f32))),
             inside: patch.inside,
             registration,
         }
@@ -173,10 +176,11 @@ impl Aligned {
         gate.read("ln_scale", q.scale.ln().abs(), g.ln_scale, Reason::ZoomOff);
         gate.read("roll_deg", q.rotation_deg.abs(), g.roll_deg, Reason::PoseOff);
         gate.read("covered_share", mean(&self.inside, &reference.area), g.covered_share, Reason::PoseOff);
-        let dull = self.inside.zip(&self.relief.weight, |i, w| i - w);
-        gate.read("glare_share", mean(&dull, &reference.area), g.glare_share, Reason::Specular);
+        gate.read("glare_share", mean(&self.glare, &reference.area), g.glare_share, Reason::Specular);
+        let lost = self.inside.zip(&self.relief.weight, |i, w| i - w).zip(&self.glare, |l, g| (l - g).max(0.0));
+        gate.read("foreign_share", mean(&lost, &reference.area), g.foreign_share, Reason::Occlusion);
         gate.read("residual_p95_mm", q.residual_p95_px / px_per_mm, g.residual_p95_mm, Reason::NotAlignable);
-        let skin = reference.skin.zip(&self.inside, |a, b| a * b);
+        let skin = reference.skin.zip(&self.relief.weight, |a, b| a * b).zip(&reference.relief.weight, |a, b| a * b);
         let ratio = |a: &Plane, b: &Plane| (mean(a, &skin) / mean(b, &skin).max(1e-12)).ln();
         let energy = ratio(&squared(&self.relief.band[1]), &squared(&reference.relief.band[1]));
         let fine = ratio(&self.fine, &reference.fine);

@@ -17,6 +17,8 @@ pub struct GateSettings {
     pub bright_code: [f64; 2],
     /// Share of the region under highlights, above.
     pub glare_share: [f64; 2],
+    /// Share of the region that is not skin (card, cloth, label), above.
+    pub foreign_share: [f64; 2],
     /// ln of the ratio of finest detail to the baseline's, below (blurred against the baseline).
     pub ln_focus_ratio: [f64; 2],
     /// ln of the ratio of reference-skin energy to the baseline's, above in size.
@@ -45,6 +47,7 @@ impl Default for GateSettings {
             dark_code: [0.2, 0.1],
             bright_code: [0.85, 0.95],
             glare_share: [0.02, 0.05],
+            foreign_share: [0.05, 0.15],
             ln_focus_ratio: [-0.35, -0.9],
             ln_ref_energy_ratio: [0.35, 0.8],
             relief_correlation: [0.6, 0.25],

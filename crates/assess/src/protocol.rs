@@ -1,4 +1,5 @@
 use cicatrix_align::AlignSettings;
+use cicatrix_locate::ForeignSettings;
 use cicatrix_normalize::NormalizeSettings;
 use cicatrix_photo::Limits;
 use cicatrix_score::ScoreSettings;
@@ -24,6 +25,8 @@ pub struct Protocol {
     pub limits: Limits,
     #[serde(default)]
     pub align: AlignSettings,
+    #[serde(default)]
+    pub foreign: ForeignSettings,
     #[serde(default)]
     pub normalize: NormalizeSettings,
     #[serde(default)]

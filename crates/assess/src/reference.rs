@@ -1,11 +1,11 @@
 //! The baseline of a series, made ready once: grid, regions, scar masks, relief, features.
 
 use cicatrix_align::{Grid, Patch, Prepared, resample};
-use cicatrix_locate::{LocatedRegion, Scale, regions, scale};
+use cicatrix_locate::{LocatedRegion, Scale, foreign, regions, scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
 use cicatrix_normalize::ln_plane;
 use cicatrix_photo::{Exposure, Frame, Plane, Rejection, decode, exposure};
-use cicatrix_score::{Relief, ScarMask, ScoreSettings};
+use cicatrix_score::{Relief, ScarMask};
 use sha2::{Digest, Sha256};
 
 use crate::protocol::Protocol;
@@ -63,19 +63,21 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     }
     let grid = grid(&located, &frame, &scale, protocol.grid_pitch_mm)?;
     let patch = resample(&frame, &grid, |place| place);
-    let weight = usable(&patch, &protocol.score);
+    let mut area = Plane::filled(grid.width, grid.height, 0.0);
+    let planes: Vec<(Region, Plane)> = located.iter().map(|r| (r.name.clone(), rasterize(r, &grid))).collect();
+    for (_, plane) in &planes {
+        area = area.zip(plane, f32::max);
+    }
+    let weight = usable(&patch, &area, protocol);
     let px_per_mm = 1.0 / protocol.grid_pitch_mm;
     let ln_green = ln_plane(&patch.green);
     let relief = Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score);
-    let mut area = Plane::filled(grid.width, grid.height, 0.0);
-    let mut scars = area.clone();
+    let mut scars = Plane::filled(grid.width, grid.height, 0.0);
     let mut found = Vec::new();
-    for region in &located {
-        let plane = rasterize(region, &grid);
+    for (name, plane) in planes {
         let mask = ScarMask::find(&relief, &plane, &protocol.score);
-        area = area.zip(&mask.region, f32::max);
         scars = scars.zip(&mask.region.zip(&mask.reference, |r, s| r - s), f32::max);
-        found.push(RegionReference { name: region.name.clone(), mask });
+        found.push(RegionReference { name, mask });
     }
     let skin = area.zip(&scars, |a, s| if s > 0.5 { 0.0 } else { a });
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
@@ -142,10 +144,13 @@ fn rasterize(region: &LocatedRegion, grid: &Grid) -> Plane {
 }
 
 /// 1 where the photo covers a node with skin that is neither highlight nor black.
-pub(crate) fn usable(patch: &Patch, settings: &ScoreSettings) -> Plane {
-    let bright = settings.highlight as f32;
+pub(crate) fn usable(patch: &Patch, area: &Plane, protocol: &Protocol) -> Plane {
+    let bright = protocol.score.highlight as f32;
     let lit = patch.green.zip(&patch.red, |g, r| if g < bright && r < 0.985 && r > 0.002 { 1.0 } else { 0.0 });
-    lit.zip(&patch.inside, |l, i| l * i)
+    let ln = [&patch.red, &patch.green, &patch.blue].map(ln_plane);
+    let [r, g, b] = &ln;
+    let foreign = foreign([r, g, b], &patch.inside, area, 1.0 / protocol.grid_pitch_mm, &protocol.foreign);
+    lit.zip(&patch.inside, |l, i| l * i).zip(&foreign, |w, f| w * (1.0 - f))
 }
 
 /// Squared detail at the scale of two grid nodes: what focus takes first.

@@ -3,8 +3,10 @@
 //! A close-up without a face is first-class: the manifest's polygons are the regions, else the whole frame. Scale comes
 //! from the manifest, else it is nominal and every row says so.
 
+mod foreign;
 mod region;
 mod scale;
 
+pub use foreign::{ForeignSettings, foreign};
 pub use region::{LocatedRegion, RegionProblem, regions};
 pub use scale::{Scale, scale};

@@ -3,6 +3,7 @@
 //! This is the only crate that parses image files. It also holds what every later step computes with: planes of
 //! one channel ([`Plane`]), their filters, the quality of a frame, and previews encoded afresh without metadata.
 
+mod component;
 mod container;
 mod decode;
 mod exposure;
@@ -16,6 +17,7 @@ mod preview;
 mod profile;
 mod rejection;
 
+pub use component::components;
 pub use container::{Container, inspect};
 pub use decode::decode;
 pub use exposure::{Exposure, exposure};

@@ -5,7 +5,6 @@
 //! then cancel for the most part. **All of it is about photographs**: an index of contrast, no depth, no volume.
 
 mod colour;
-mod component;
 mod mask;
 mod psi;
 mod relief;

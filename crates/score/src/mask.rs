@@ -1,8 +1,7 @@
 //! Where the scars are, and which skin they are compared with: drawn once, on the baseline.
 
-use cicatrix_photo::{Plane, gaussian, masked_gaussian};
+use cicatrix_photo::{Plane, components, gaussian, masked_gaussian};
 
-use crate::component::components;
 use crate::relief::Relief;
 use crate::settings::{BANDS, ScoreSettings};
 

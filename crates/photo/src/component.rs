@@ -1,9 +1,9 @@
 //! Connected pieces of a mask.
 
-use cicatrix_photo::Plane;
+use crate::Plane;
 
 /// Pixel indices of each 8-connected piece of what is above 0.5, in reading order of their first pixel.
-pub(crate) fn components(mask: &Plane) -> Vec<Vec<usize>> {
+pub fn components(mask: &Plane) -> Vec<Vec<usize>> {
     let (w, h) = (mask.width, mask.height);
     let mut seen = vec![false; mask.data.len()];
     let mut found = Vec::new();
