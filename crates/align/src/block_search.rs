@@ -150,7 +150,7 @@ fn peaks(correlation: &[Vec<f32>], radius: usize, share: &Plane) -> Matches {
         peak: vec![0.0; n],
         inside: share.data.clone(),
     };
-    for i in 0..n {
+    for (i, &inside) in share.data.iter().enumerate() {
         let at = |jy: usize, jx: usize| correlation[jy * span + jx][i];
         let (mut best, mut jy, mut jx) = (f32::MIN, 0, 0);
         for y in 0..span {
@@ -160,7 +160,7 @@ fn peaks(correlation: &[Vec<f32>], radius: usize, share: &Plane) -> Matches {
                 }
             }
         }
-        if share.data[i] < 0.5 {
+        if inside < 0.5 {
             continue;
         }
         out.peak[i] = best;
@@ -171,7 +171,7 @@ fn peaks(correlation: &[Vec<f32>], radius: usize, share: &Plane) -> Matches {
         let shift = |j: usize, o: f64| j as f64 - radius as f64 + o;
         out.shift[i] = [shift(cx, offset[0]), shift(cy, offset[1])];
         if best > LOWEST_PEAK && !edge {
-            out.precision[i] = precision(best, share.data[i], hessian);
+            out.precision[i] = precision(best, inside, hessian);
         }
     }
     out

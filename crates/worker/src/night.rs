@@ -115,7 +115,10 @@ impl Night {
     /// Sweeps, then waits until nothing is left to do.
     async fn lead(&self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
         let mut summary = self.sweep(stop, tell).await?;
-        while !self.settings.scan_only {
+        if self.settings.scan_only {
+            return Ok(summary);
+        }
+        loop {
             let counts = self.ledger.unfinished().await?;
             tell(Progress::Counts { counts, swept: true });
             if let Some(trouble) = self.desk.trouble() {
@@ -123,14 +126,13 @@ impl Night {
             }
             if counts.unfinished() == 0 || stop.is_cancelled() {
                 summary.counts = counts;
-                break;
+                return Ok(summary);
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => {}
             }
         }
-        Ok(summary)
     }
 
     async fn sweep(&self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
