@@ -17,6 +17,15 @@ CREATE TABLE night (
     counts      TEXT
 );
 
+-- An object that a sweep found and that is no photo of any session: its name does not follow the layout.
+CREATE TABLE stray (
+    night_id   INTEGER NOT NULL REFERENCES night (night_id),
+    object_key TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    detail     TEXT NOT NULL,
+    PRIMARY KEY (night_id, object_key)
+);
+
 -- One visit of a patient. flagged_baseline is what the manifest says, is_baseline what the plan chose.
 CREATE TABLE session (
     session_id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -121,6 +130,9 @@ CREATE TABLE observation (
     value    REAL NOT NULL,
     unit     TEXT NOT NULL,
     n_pixels INTEGER NOT NULL,
+    sd REAL,
+    ci95_lo REAL,
+    ci95_hi REAL,
     PRIMARY KEY (run_id, region, measure)
 );
 

@@ -4,7 +4,7 @@ CREATE VIEW v_observations AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no,
        s.day_number - b.day_number AS days_since_baseline,
        s.days_since_treatment,
-       p.view, p.shot, o.region, o.measure, o.value, o.unit, o.n_pixels,
+       p.view, p.shot, o.region, o.measure, o.value, o.unit, o.sd, o.ci95_lo, o.ci95_hi, o.n_pixels,
        r.tier AS quality_tier, r.endpoint_eligible,
        p.object_key, r.content_sha256, bp.content_sha256 AS baseline_sha256,
        r.protocol_id, r.protocol_digest, r.program_version,
@@ -88,7 +88,15 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
   JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN reason a ON a.code = r.reason
- WHERE r.is_current = 1 AND r.state = 'quarantined';
+ WHERE r.is_current = 1 AND r.state = 'quarantined'
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       t.reason, a.advice, t.detail, NULL,
+       t.object_key, NULL, NULL, NULL, n.finished_at, NULL
+  FROM stray t
+  JOIN night n ON n.night_id = t.night_id
+  LEFT JOIN reason a ON a.code = t.reason
+ WHERE t.night_id = (SELECT MAX(night_id) FROM night);
 
 CREATE VIEW v_trends AS
 SELECT clinic_id, patient_id, view, region, measure, n_sessions, first_date, last_date,

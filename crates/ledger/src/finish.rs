@@ -187,8 +187,8 @@ async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result
             continue;
         }
         sqlx::query(
-            "INSERT INTO observation (run_id, region, measure, value, unit, n_pixels)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO observation (run_id, region, measure, value, unit, n_pixels, sd, ci95_lo, ci95_hi)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(run_id)
         .bind(observation.region.as_str())
@@ -196,6 +196,9 @@ async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result
         .bind(observation.value)
         .bind(&observation.unit)
         .bind(i64::try_from(observation.n_pixels).unwrap_or(i64::MAX))
+        .bind(observation.error.map(|e| e.sd))
+        .bind(observation.error.map(|e| e.ci95_lo))
+        .bind(observation.error.map(|e| e.ci95_hi))
         .execute(&mut **tx)
         .await?;
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::str::FromStr;
 
+use cicatrix_model::Reason;
 use futures::TryStreamExt;
 use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, AssertSqlSafe, Row, Sqlite, TypeInfo, ValueRef};
@@ -162,6 +163,26 @@ impl Ledger {
                 .await?;
         tx.commit().await?;
         Ok(night_id)
+    }
+
+    /// Notes an object that is no photo of any session; the list of the last sweep stands in the quarantine.
+    pub async fn record_stray(
+        &self,
+        night_id: i64,
+        key: &str,
+        reason: Reason,
+        detail: &str,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT OR REPLACE INTO stray (night_id, object_key, reason, detail) VALUES ($1, $2, $3, $4)")
+            .bind(night_id)
+            .bind(key)
+            .bind(reason.code())
+            .bind(detail)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Notes the end of a sweep, and what became of the runs that it planned.

@@ -131,6 +131,7 @@ fn measured(run: &StartedRun) -> Verdict {
             measure: Measure::Psi,
             value,
             unit: Measure::Psi.unit().to_owned(),
+            error: None,
             n_pixels: 4096,
             quality_tier: QualityTier::Clinic,
             endpoint_eligible: true,

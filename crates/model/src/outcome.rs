@@ -14,10 +14,21 @@ pub struct Observation {
     pub region: Region,
     pub measure: Measure,
     pub value: f64,
+    /// Standard deviation of the value, had the patient been photographed again, and the 95 % interval, from the
+    /// calibration of the tier; `None` for a measure without one.
+    pub error: Option<ValueError>,
     pub unit: String,
     pub n_pixels: u64,
     pub quality_tier: QualityTier,
     pub endpoint_eligible: bool,
+}
+
+/// How sure a single value is, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ValueError {
+    pub sd: f64,
+    pub ci95_lo: f64,
+    pub ci95_hi: f64,
 }
 
 /// One photo of one region with its covariates: what a change is computed from.

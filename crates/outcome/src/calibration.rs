@@ -4,7 +4,7 @@
 //! estimate unbiased at every true change; fitting y on x would shrink large changes. The error has a part that two
 //! shots of a session do not share (`sd_shot`: pose, light, focus) and one they do (`sd_session`: moisture, the day).
 
-use cicatrix_model::{Measure, QualityTier, Shot};
+use cicatrix_model::{Measure, QualityTier, Shot, ValueError};
 use serde::{Deserialize, Serialize};
 
 use crate::quantile::{mean, rms, t975};
@@ -84,6 +84,18 @@ impl Calibration {
 }
 
 impl MeasureError {
+    /// Error of a single photo's value: what one shot and half of what a pair of sessions strays by, before β.
+    pub fn of_value(&self, tier: QualityTier, value: f64) -> Option<ValueError> {
+        let row = self.tiers.iter().find(|t| t.tier == tier)?;
+        let spread = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0).sqrt() / self.beta;
+        let half = t975(row.n.max(2) as f64 - 1.0) * spread;
+        Some(if self.measure.is_ratio() {
+            ValueError { sd: value * spread, ci95_lo: value * (-half).exp(), ci95_hi: value * half.exp() }
+        } else {
+            ValueError { sd: spread, ci95_lo: value - half, ci95_hi: value + half }
+        })
+    }
+
     /// Half width of the 95 % interval of a change with these numbers of shots: Student's t, and the uncertainty of
     /// the table itself. `None` for a tier without a row.
     pub fn half_width(&self, tier: QualityTier, baseline_shots: usize, shots: usize) -> Option<f64> {

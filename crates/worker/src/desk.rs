@@ -145,7 +145,7 @@ impl Desk {
                 }
                 Ok(Verdict::Measured {
                     content_sha256: sha256,
-                    observations: observations(run, &m, endpoint_eligible),
+                    observations: observations(run, &m, &self.settings.calibration, endpoint_eligible),
                     provenance: self.provenance(run, Some(&m)),
                     readings: m.readings,
                     tier: m.tier,
@@ -251,7 +251,12 @@ fn picture_key(run: &StartedRun, version: &str, name: &str) -> Result<ObjectKey,
     ObjectKey::parse(&key).map_err(|e| HandlerError::Failed(format!("no key for a picture: {e}")))
 }
 
-fn observations(run: &StartedRun, measurement: &Measurement, endpoint_eligible: bool) -> Vec<Observation> {
+fn observations(
+    run: &StartedRun,
+    measurement: &Measurement,
+    calibration: &Calibration,
+    endpoint_eligible: bool,
+) -> Vec<Observation> {
     let rows = measurement.regions.iter().flat_map(|region| region.values.iter().map(move |value| (region, value)));
     rows.map(|(region, value)| Observation {
         session: run.session,
@@ -260,6 +265,7 @@ fn observations(run: &StartedRun, measurement: &Measurement, endpoint_eligible: 
         region: region.region.clone(),
         measure: value.measure,
         value: value.value,
+        error: calibration.measure(value.measure).and_then(|m| m.of_value(measurement.tier, value.value)),
         unit: value.measure.unit().to_owned(),
         n_pixels: value.n_pixels,
         quality_tier: measurement.tier,

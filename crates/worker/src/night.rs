@@ -103,7 +103,8 @@ impl Night {
         let mut summary = led?;
         worked?;
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
-        summary.counts = self.ledger.night_end(night).await?;
+        self.ledger.night_end(night).await?;
+        summary.counts = self.ledger.unfinished().await?;
         if stop.is_cancelled() && summary.counts.unfinished() > 0 {
             summary.ending = Ending::Interrupted;
         }
@@ -173,7 +174,13 @@ impl Night {
                 let planned = self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?;
                 notes.planned += u64::from(planned.ready) + u64::from(planned.waiting) + u64::from(planned.concluded);
             }
-            other => notes.take(other, tell),
+            other => {
+                if let (Found::Quarantined { key, reason, detail }, Some(night)) = (&other, self.settings.plan.night_id)
+                {
+                    self.ledger.record_stray(night, key, *reason, detail).await?;
+                }
+                notes.take(other, tell);
+            }
         }
         Ok(())
     }
