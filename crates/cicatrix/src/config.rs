@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use cicatrix_assess::Protocol;
 use cicatrix_outcome::Calibration;
 use serde::{Deserialize, Serialize};
@@ -89,7 +88,8 @@ impl Config {
 
 fn read_or(path: Option<&Path>, built_in: &str) -> anyhow::Result<String> {
     match path {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|e| bad_config(format!("cannot read {}, named in the configuration: {e}", path.display()))),
         None => Ok(built_in.to_owned()),
     }
 }

@@ -10,6 +10,11 @@ pub(crate) fn out(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// A text that came from outside, made harmless for a terminal: control characters are escaped.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
 /// A table with a header; numbers stand to the right.
 pub(crate) struct TextTable {
     header: Vec<&'static str>,
@@ -22,7 +27,7 @@ impl TextTable {
     }
 
     pub(crate) fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+        self.rows.push(row.iter().map(|cell| plain(cell)).collect());
     }
 
     pub(crate) fn is_empty(&self) -> bool {

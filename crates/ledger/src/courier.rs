@@ -178,7 +178,13 @@ impl Ledger {
         let ended = loop {
             tokio::select! {
                 ended = running.wait() => break ended,
-                _ = tick.tick() => upkeep.round(self, &*handler).await,
+                _ = tick.tick() => {
+                    if let Err(error) = upkeep.round(self, &*handler).await {
+                        tracing::error!(%error, "the ledger cannot be written, the worker stops");
+                        fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        halt.cancel();
+                    }
+                }
             }
         };
         let fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -199,19 +205,27 @@ struct Upkeep {
 }
 
 impl Upkeep {
-    async fn round(&mut self, ledger: &Ledger, handler: &dyn Handler) {
+    /// One round; an error only when all further work is useless.
+    async fn round(&mut self, ledger: &Ledger, handler: &dyn Handler) -> Result<(), LedgerError> {
         self.round = self.round.wrapping_add(1);
         if self.round.is_multiple_of(REDISPATCH_ROUNDS)
             && let Err(error) = ledger.redispatch().await
         {
+            if error.is_fatal() {
+                return Err(error);
+            }
             tracing::warn!(%error, "lost jobs could not be looked for");
         }
         if self.sit_out > 0 {
             self.sit_out -= 1;
         } else if let Err(error) = ledger.refresh_changes(handler).await {
+            if error.is_fatal() {
+                return Err(error);
+            }
             tracing::warn!(%error, "changes could not be computed, trying again later");
             self.sit_out = REFRESH_SITS_OUT;
         }
+        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ impl Ledger {
         read.rollback().await?;
         if let Some(known) = &known
             && known.facts == facts
-            && steps(&known.photos, &upload.photos)?.is_empty()
+            && steps(&known.photos, &upload.photos, false)?.is_empty()
         {
             return Ok(Recorded { session_id: known.session_id, ..Recorded::default() });
         }
@@ -148,12 +148,17 @@ impl KnownPhoto {
         })
     }
 
-    /// Same content, read in the same way.
+    /// Same content, read in the same way. A claim that was never confirmed by reading says nothing of the content: a
+    /// file that came in torn and is uploaded again under the same claim is another photo.
     fn is_same_photo(&self, found: &Found<'_>) -> bool {
         let digest = found.sha256.as_ref();
-        let known_digest = self.content_sha256.as_ref().or(self.sha256.as_ref());
-        let same_content = self.version == found.upload.version || (digest.is_some() && digest == known_digest);
-        let same_claim = digest.is_none() || digest == self.sha256.as_ref() || digest == self.content_sha256.as_ref();
+        let confirmed = digest.is_some() && digest == self.content_sha256.as_ref();
+        let same_content = self.version == found.upload.version || confirmed;
+        // A claim that is gone no longer condemns a file that did not fit it.
+        let same_claim = match digest {
+            None => self.sha256.is_none() || self.sha256 == self.content_sha256,
+            Some(_) => digest == self.sha256.as_ref() || digest == self.content_sha256.as_ref(),
+        };
         same_content
             && same_claim
             && self.px_per_mm == found.upload.px_per_mm
@@ -210,7 +215,11 @@ enum Step<'a> {
 }
 
 /// What has to be written so that the known photos become the uploaded ones.
-fn steps<'a>(known: &[KnownPhoto], uploads: &'a [PhotoUpload]) -> Result<Vec<Step<'a>>, LedgerError> {
+fn steps<'a>(
+    known: &[KnownPhoto],
+    uploads: &'a [PhotoUpload],
+    other_treatment: bool,
+) -> Result<Vec<Step<'a>>, LedgerError> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
     for upload in uploads {
@@ -222,7 +231,9 @@ fn steps<'a>(known: &[KnownPhoto], uploads: &'a [PhotoUpload]) -> Result<Vec<Ste
         let found = Found::of(upload)?;
         match known.iter().find(|photo| photo.view == view && photo.shot == upload.shot) {
             None => steps.push(Step::Add(found)),
-            Some(photo) if !photo.is_same_photo(&found) => steps.push(Step::Replace(photo.photo_id, found)),
+            Some(photo) if other_treatment || !photo.is_same_photo(&found) => {
+                steps.push(Step::Replace(photo.photo_id, found))
+            }
             Some(photo) if !photo.is_unchanged(&found) => steps.push(Step::Update(photo.photo_id, found)),
             Some(_) => {}
         }
@@ -251,7 +262,9 @@ async fn write(
         }
     }
     let photos = known.map_or(&[][..], |known| known.photos.as_slice());
-    for step in steps(photos, &upload.photos)? {
+    // Days since the treatment decide whether a photo is an endpoint: corrected, its photos are read anew.
+    let other_treatment = known.is_some_and(|k| k.facts.days_since_treatment != facts.days_since_treatment);
+    for step in steps(photos, &upload.photos, other_treatment)? {
         match step {
             Step::Add(found) => {
                 insert_photo(tx, recorded.session_id, &found).await?;

@@ -103,6 +103,8 @@ impl From<sqlx::Error> for LedgerError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => LedgerError::Unavailable(text),
+            // A transaction that could not even be rolled back leaves its connection at depth: the disk is full.
+            sqlx::Error::InvalidSavePointStatement => LedgerError::Full(text),
             sqlx::Error::Configuration(_) => LedgerError::Unsupported(text),
             sqlx::Error::RowNotFound
             | sqlx::Error::ColumnNotFound(_)

@@ -224,8 +224,9 @@ fn tier_error(tier: QualityTier, residuals: &[Residual], repeats: &[(QualityTier
     }
     let total = rms(&own.iter().map(|r| r.value).collect::<Vec<_>>());
     let inverse = mean(&own.iter().map(|r| 1.0 / r.shots.0 as f64 + 1.0 / r.shots.1 as f64).collect::<Vec<_>>());
-    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce.
-    let sd_shot = rms(&shots).min(total / inverse.sqrt());
+    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce. With
+    // few, the shots' part may come out as large as the whole; at most three quarters of the variance are theirs.
+    let sd_shot = rms(&shots).min(total * (0.75 / inverse).sqrt());
     let sd_session = (total * total - sd_shot * sd_shot * inverse).max(0.0).sqrt();
     TierError { tier, sd_shot, sd_session, n: own.len() }
 }

@@ -4,8 +4,9 @@ use cicatrix_model::{Change, Measure, Trend};
 
 use crate::quantile::{Z975, median};
 
-/// Sessions, the baseline included, from which a trend is told.
-const LEAST_SESSIONS: usize = 4;
+/// Sessions, the baseline included, from which a trend is told: with four, not even the whole range of the slopes
+/// covers 95 %.
+const LEAST_SESSIONS: usize = 5;
 
 /// Trends of the primary measure over the baseline and the eligible sessions of a series.
 pub fn trends(changes: &[Change]) -> Vec<Trend> {

@@ -11,4 +11,4 @@ pub mod pixel;
 
 pub use desk::{Desk, DeskSettings};
 pub use intake::{Found, Intake, IntakeSettings, SweepCounts};
-pub use night::{Ending, Night, NightSettings, Progress, Summary};
+pub use night::{Ending, Night, NightSettings, Progress, Summary, look};

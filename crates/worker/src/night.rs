@@ -21,8 +21,6 @@ pub struct NightSettings {
     pub source: String,
     pub plan: PlanSettings,
     pub work: WorkSettings,
-    /// Sweep only: record nothing, work on nothing.
-    pub dry_run: bool,
     /// Sweep and plan, leave the work to others.
     pub scan_only: bool,
 }
@@ -48,6 +46,8 @@ pub enum Ending {
 #[derive(Debug, Clone)]
 pub struct Summary {
     pub ending: Ending,
+    /// The listing was stopped before its end.
+    pub cut: bool,
     pub swept: SweepCounts,
     pub counts: Counts,
     /// Runs that this night planned.
@@ -79,33 +79,33 @@ impl Night {
 
     /// Runs until everything has a verdict or `stop` is cancelled.
     pub async fn run(mut self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<Summary> {
-        if self.settings.dry_run {
-            return self.look_only(&tell).await;
-        }
         let lock = self.ledger.exclusive()?;
         self.ledger.recover_orphans(&lock).await?;
         let night = self.ledger.night_begin(&self.settings.source).await?;
         self.settings.plan.night_id = Some(night);
+        // Either side ends the other: the lead when nothing is left, the work when it cannot go on.
         let halt = stop.child_token();
         let work = async {
             if self.settings.scan_only {
                 return Ok(());
             }
             let handler: Arc<dyn cicatrix_ledger::Handler> = self.desk.clone();
-            self.ledger.work(handler, self.settings.work.clone(), halt.clone()).await
+            let worked = self.ledger.work(handler, self.settings.work.clone(), halt.clone()).await;
+            halt.cancel();
+            worked
         };
         let lead = async {
-            let led = self.lead(&stop, &tell).await;
+            let led = self.lead(&halt, &tell).await;
             halt.cancel();
             led
         };
         let (worked, led) = tokio::join!(work, lead);
-        let mut summary = led?;
         worked?;
+        let mut summary = led?;
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
         self.ledger.night_end(night).await?;
         summary.counts = self.ledger.unfinished().await?;
-        if stop.is_cancelled() && summary.counts.unfinished() > 0 {
+        if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
             summary.ending = Ending::Interrupted;
         }
         drop(lock);
@@ -149,6 +149,7 @@ impl Night {
             let mut last = std::time::Instant::now();
             while let Some(item) = found.recv().await {
                 if stop.is_cancelled() {
+                    notes.cut = true;
                     found.close();
                     break;
                 }
@@ -184,28 +185,30 @@ impl Night {
         }
         Ok(())
     }
+}
 
-    async fn look_only(&self, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
-        let (sink, mut found) = mpsc::channel(64);
-        let mut notes = Notes::default();
-        let listing = async {
-            let swept = self.intake.sweep(&sink).await;
-            drop(sink);
-            swept
-        };
-        let note = async {
-            while let Some(item) = found.recv().await {
-                notes.take(item, tell);
-            }
-        };
-        let (swept, ()) = tokio::join!(listing, note);
-        Ok(notes.summary(swept?))
-    }
+/// Sweeps and says what is there; nothing is recorded, nothing is read.
+pub async fn look(intake: &Intake, tell: impl Fn(Progress)) -> anyhow::Result<Summary> {
+    let (sink, mut found) = mpsc::channel(64);
+    let mut notes = Notes::default();
+    let listing = async {
+        let swept = intake.sweep(&sink).await;
+        drop(sink);
+        swept
+    };
+    let note = async {
+        while let Some(item) = found.recv().await {
+            notes.take(item, &tell);
+        }
+    };
+    let (swept, ()) = tokio::join!(listing, note);
+    Ok(notes.summary(swept?))
 }
 
 /// What the sweep says beside sessions.
 #[derive(Default)]
 struct Notes {
+    cut: bool,
     planned: u64,
     bad_keys: Vec<(String, String)>,
     problems: Vec<(String, String)>,
@@ -227,6 +230,7 @@ impl Notes {
     fn summary(self, swept: SweepCounts) -> Summary {
         Summary {
             ending: Ending::Done,
+            cut: self.cut,
             swept,
             counts: Counts::default(),
             planned: self.planned,

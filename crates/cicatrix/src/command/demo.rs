@@ -17,6 +17,7 @@ use crate::command::jobs::rows;
 use crate::command::run::night;
 use crate::command::truth::{PhotoTruth, Truth, VolumeTruth};
 use crate::config::Config;
+use crate::exit;
 use crate::print::{TextTable, out};
 
 /// Size of a demo photo, px: a close-up of some 64 mm at 19 px/mm.
@@ -113,6 +114,17 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
 
 /// Makes the bucket, patient by patient; what is there already is left. Returns the photos made.
 async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result<usize> {
+    let path = args.dir.join("truth.json");
+    let made_from = format!("seed {}, {} sessions", args.seed, args.sessions);
+    if path.exists() {
+        let before = Truth::read(&path)?.made_from.unwrap_or_default();
+        if before != made_from {
+            let dir = args.dir.display();
+            return Err(exit::bad_input(format!(
+                "{dir} holds a demo of {before}, not of {made_from}: use another --dir"
+            )));
+        }
+    }
     let total = u64::from(args.patients * args.sessions * SHOTS);
     let target =
         if global.quiet || global.no_progress { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -141,8 +153,7 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     }
     bar.finish_and_clear();
     photos.sort_by(|a: &PhotoTruth, b| a.file.cmp(&b.file));
-    let truth = Truth { map_step_px: None, photos };
-    let path = args.dir.join("truth.json");
+    let truth = Truth { map_step_px: None, made_from: Some(made_from), photos };
     std::fs::write(&path, serde_json::to_vec_pretty(&truth)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(made)

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_ledger::{Cell, Ledger, Line, Table};
+use cicatrix_ledger::{Cell, Ledger, LedgerError, Line, Table};
 use serde_json::{Map, Value};
 
 use crate::args::{ExportArgs, Format};
@@ -48,10 +48,18 @@ async fn csv(ledger: &Ledger, table: Table, target: Box<dyn Write + Send>) -> an
             Line::Header(names) => csv.write_record(names),
             Line::Row(cells) => csv.write_record(cells.iter().map(csv_cell)),
         }
-        .map_err(io::Error::other)
+        .map_err(io_error)
     };
     quiet_pipe(ledger.export(table, &mut each).await.map(|_| ()))?;
-    Ok(csv.flush()?)
+    quiet_pipe(csv.flush().map_err(LedgerError::Output))
+}
+
+/// The system's error inside one of the CSV writer, so that a full disk is still told as one.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// A text that a spreadsheet would run as a formula is quoted with an apostrophe.
@@ -84,7 +92,7 @@ pub(crate) async fn json(
         Ok(())
     };
     quiet_pipe(ledger.export_where(table, matching, &mut each).await.map(|_| ()))?;
-    Ok(target.flush()?)
+    quiet_pipe(target.flush().map_err(LedgerError::Output))
 }
 
 pub(crate) fn json_cell(cell: &Cell) -> Value {
@@ -97,9 +105,9 @@ pub(crate) fn json_cell(cell: &Cell) -> Value {
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-fn quiet_pipe(result: Result<(), cicatrix_ledger::LedgerError>) -> anyhow::Result<()> {
+fn quiet_pipe(result: Result<(), LedgerError>) -> anyhow::Result<()> {
     match result {
-        Err(cicatrix_ledger::LedgerError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(LedgerError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
 }

@@ -8,7 +8,9 @@ use anyhow::Context;
 use cicatrix_ledger::{Ledger, PlanSettings, State, WorkSettings};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
-use cicatrix_worker::{Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Progress, Summary};
+use cicatrix_worker::{
+    Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Progress, Summary, look,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{Global, RunArgs, SourceArgs};
 use crate::config::Config;
 use crate::exit;
-use crate::print::out;
+use crate::print::{out, plain};
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let (code, summary) = night(args, settings, global, false).await?;
@@ -41,9 +43,16 @@ pub(crate) async fn night(
 ) -> anyhow::Result<(u8, Summary)> {
     let source = open(&args.source.source).await?;
     source.check().await?;
+    let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
+    let shown = Shown::new(global);
+    if args.dry_run {
+        let summary = look(&intake, |p| shown.tell(p)).await?;
+        shown.close();
+        return Ok((code(&summary), summary));
+    }
     let pictures = match args.out.as_str() {
         "none" => None,
-        _ if args.dry_run || scan_only => None,
+        _ if scan_only => None,
         place => Some(open_output(place).await.context("the place for derived pictures")?),
     };
     let ledger = Ledger::open(&settings.db).await.with_context(|| format!("the database {}", settings.db))?;
@@ -51,8 +60,6 @@ pub(crate) async fn night(
     stop_on_signals(stop.clone());
     let workers = args.workers.filter(|n| *n > 0).unwrap_or(settings.workers());
     let (desk, night) = wire(args, settings, &source, pictures, workers, scan_only)?;
-    let intake = Intake::new(source, layout(&args.source)?, intake_settings(args, settings)?);
-    let shown = Shown::new(global);
     let summary = Night::new(ledger, intake, Arc::new(desk), night).run(stop, |p| shown.tell(p)).await?;
     shown.close();
     Ok((code(&summary), summary))
@@ -85,7 +92,7 @@ fn wire(
         DeskSettings { protocol: protocol.clone(), calibration: settings.calibration()?, program_version: version };
     let desk = Desk::new(source.clone(), pictures, PixelPool::new(pixel, protocol), how);
     let work = WorkSettings { workers, worker_name: format!("pid-{}", std::process::id()), ..WorkSettings::default() };
-    let night = NightSettings { source: source.describe(), plan, work, dry_run: args.dry_run, scan_only };
+    let night = NightSettings { source: source.describe(), plan, work, scan_only };
     Ok((desk, night))
 }
 
@@ -170,7 +177,8 @@ impl Shown {
 
     fn tell(&self, progress: Progress) {
         match progress {
-            Progress::Notice(text) => tracing::warn!("{text}"),
+            // A name may be a person's: it goes to the quarantine list, not to the log.
+            Progress::Notice(text) => tracing::debug!("{}", plain(&text)),
             Progress::Counts { counts, swept } => {
                 let done = counts.total() - counts.unfinished() - counts.superseded;
                 self.bar.set_length(counts.total() - counts.superseded);
@@ -226,14 +234,22 @@ fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Resu
     if !told.is_empty() {
         out(&format!("In the ledger: {}.", told.join(", ")))?;
     }
+    if summary.swept.photos == 0 {
+        out("No photo was found: names are clinic=…/patient=…/session=…/<view>.<shot>.<ext>, or say --layout.")?;
+    }
     for (what, detail) in summary.bad_keys.iter().chain(&summary.problems) {
-        out(&format!("  {what}: {detail}"))?;
+        out(&format!("  {}: {}", plain(what), plain(detail)))?;
     }
     let db = if settings.db == Config::default().db { String::new() } else { format!(" --db {}", settings.db) };
     let next = match summary.ending {
         Ending::Interrupted => "run the same command again to go on".to_owned(),
+        // Nothing in the ledger yet: a look around, or a bucket without photos.
+        Ending::Done if counts.total() == 0 => "the same command without --dry-run".to_owned(),
+        Ending::Done if counts.unfinished() > 0 => format!("cicatrix run <SRC>{db}"),
+        Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
+            format!("cicatrix quarantine list{db}")
+        }
         Ending::Done if counts.not_measurable > 0 => format!("cicatrix retakes list{db}"),
-        Ending::Done if counts.quarantined > 0 => format!("cicatrix quarantine list{db}"),
         Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
     };
     out(&format!("Next: {next}"))

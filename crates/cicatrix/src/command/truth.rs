@@ -16,6 +16,9 @@ pub(crate) struct Truth {
     /// Distance of the nodes of the maps in pixels of the baseline, the first at half of it.
     #[serde(default)]
     pub(crate) map_step_px: Option<f64>,
+    /// What a set was rendered from; the same words mean the same photos.
+    #[serde(default)]
+    pub(crate) made_from: Option<String>,
     pub(crate) photos: Vec<PhotoTruth>,
 }
 

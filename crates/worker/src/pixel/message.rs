@@ -74,7 +74,8 @@ pub(crate) fn header_length(bytes: [u8; 4]) -> std::io::Result<usize> {
 /// Reads a header; gives the message and the lengths of its parts.
 pub(crate) fn parse<T: for<'a> Deserialize<'a>>(json: &[u8]) -> std::io::Result<(T, Vec<u64>)> {
     let envelope: Envelope<T> = serde_json::from_slice(json)?;
-    if envelope.parts.iter().sum::<u64>() > MOST_PART_BYTES {
+    let total = envelope.parts.iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
+    if total.is_none_or(|bytes| bytes > MOST_PART_BYTES) {
         return Err(std::io::Error::other("a message part is too long"));
     }
     Ok((envelope.message, envelope.parts))

@@ -138,6 +138,8 @@ impl PixelPool {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // Ctrl-C goes to a whole group: the parent stops, the child finishes what it has in hand.
+            .process_group(0)
             .spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         let input = process.stdin.take().ok_or_else(missing)?;

@@ -1,0 +1,117 @@
+//! Whatever ends a run or a pixel process, the same command goes on and the result is the same.
+
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use crate::clinic::{Clinic, UNDISTURBED, Visit};
+
+/// More patients than a sweep gets through before it can be interrupted.
+const MANY: usize = 1500;
+
+/// Runs to the end, and holds what came of it against a night that nobody disturbed.
+fn goes_on_to_the_same_result(clinic: &Clinic) {
+    let run = clinic.run(&[]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(clinic.states().into_values().all(|(state, _)| state == "measured"), "{:?}", clinic.states());
+    assert_eq!(clinic.changes(), UNDISTURBED.changes);
+    assert_eq!(clinic.observations(), UNDISTURBED.observations);
+}
+
+fn open_photos(clinic: &Clinic) -> usize {
+    clinic.states().into_values().filter(|(state, _)| state != "measured").count()
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was_and_doubles_nothing() {
+    let clinic = Clinic::regular();
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    running.signal_group(Signal::KILL);
+    let killed = running.end();
+    assert_eq!(killed.code, None, "{killed}");
+    assert!(open_photos(&clinic) > 0, "it was killed too late");
+    goes_on_to_the_same_result(&clinic);
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_goes_on_where_it_was() {
+    let clinic = Clinic::regular();
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    running.signal_group(Signal::INT);
+    let stopped = running.end();
+    assert!(open_photos(&clinic) > 0, "it was interrupted too late");
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    assert!(stopped.stdout.contains("run the same command again"), "{stopped}");
+    goes_on_to_the_same_result(&clinic);
+}
+
+/// Ctrl-C reaches the pixel processes too; three times, and a good photo would be quarantined as `decoder_crash`.
+#[test]
+fn ctrl_c_is_not_held_against_the_photo_in_work() {
+    let clinic = Clinic::regular();
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    running.signal_group(Signal::INT);
+    let stopped = running.end();
+    let events = clinic.table("events");
+    let crashes: Vec<_> = events.iter().filter(|event| event["kind"] == "crashed").collect();
+    assert!(crashes.is_empty(), "{crashes:?}; {stopped}");
+    let photos = clinic.table("photos");
+    assert!(photos.iter().all(|photo| photo["state"] == "measured" || photo["starts"] == json!(0)), "{photos:?}");
+}
+
+/// What an earlier run or a scan has planned is this run's work as well.
+#[test]
+fn a_run_that_is_stopped_over_planned_work_says_so() {
+    let clinic = Clinic::regular();
+    let scan = clinic.cicatrix(&["scan", "bucket"]);
+    assert_eq!(scan.code, Some(0), "{scan}");
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    running.signal(Signal::TERM);
+    let stopped = running.end();
+    assert!(open_photos(&clinic) > 0, "it was stopped too late");
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    assert!(stopped.stdout.contains("run the same command again"), "{stopped}");
+}
+
+/// Nothing is left to work on then, but the listing was not seen to its end.
+#[test]
+fn a_run_that_is_stopped_in_its_sweep_says_so() {
+    let clinic = Clinic::empty();
+    for number in 0..MANY {
+        clinic.receive(
+            &Visit::new(&format!("pt-{number:05}"), "2026-01-12").file(1, "jpg", b"", json!({})).scrawled("?"),
+        );
+    }
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "not_measurable", 1);
+    running.signal(Signal::INT);
+    let stopped = running.end();
+    assert!(clinic.table("sessions").len() < MANY, "the sweep was through too soon, there have to be more patients");
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+
+    let run = clinic.run(&[]);
+    assert_eq!(run.code, Some(10), "{run}");
+    assert_eq!(clinic.table("sessions").len(), MANY);
+}
+
+#[test]
+fn a_killed_pixel_process_costs_no_photo() {
+    let clinic = Clinic::regular();
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    let pixels = running.pixel_processes();
+    assert!(!pixels.is_empty(), "no pixel process was found");
+    for pixel in pixels {
+        // It may have ended by itself just now.
+        let _ = kill_process(pixel, Signal::KILL);
+    }
+    let run = running.end();
+    assert_eq!(run.code, Some(0), "{run}");
+    let events = clinic.table("events");
+    assert!(events.iter().any(|event| event["kind"] == "crashed"), "no process was killed at work: {events:?}");
+    assert_eq!(clinic.changes(), UNDISTURBED.changes);
+    assert_eq!(clinic.observations(), UNDISTURBED.observations);
+}

@@ -1,0 +1,170 @@
+//! The same night from a bucket, against a real S3 server: when `CICATRIX_TEST_S3_ENDPOINT` names one, with
+//! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if it is not to be `cicatrix-test`, `CICATRIX_TEST_S3_BUCKET`.
+//! With `CICATRIX_REQUIRE_SERVICES=1` a missing server is a failure.
+//!
+//! The bucket is made if it is missing; what a test puts there stays, under a prefix of its own.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, Credentials, Region};
+use cicatrix_store::s3::limited;
+use cicatrix_store::{ObjectKey, PhotoStore, S3Store};
+
+use crate::clinic::{Clinic, UNDISTURBED};
+use crate::program::{Ended, Running};
+
+struct Server {
+    endpoint: String,
+    bucket: String,
+    key: String,
+    secret: String,
+}
+
+impl Server {
+    fn find() -> Option<Self> {
+        let Ok(endpoint) = env::var("CICATRIX_TEST_S3_ENDPOINT") else {
+            let required = env::var("CICATRIX_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
+            assert!(!required, "no S3 server: CICATRIX_TEST_S3_ENDPOINT is not set");
+            println!("skipped: no S3 server (set CICATRIX_TEST_S3_ENDPOINT)");
+            return None;
+        };
+        let needed = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        Some(Self {
+            endpoint,
+            bucket: env::var("CICATRIX_TEST_S3_BUCKET").unwrap_or_else(|_| "cicatrix-test".to_owned()),
+            key: needed("AWS_ACCESS_KEY_ID"),
+            secret: needed("AWS_SECRET_ACCESS_KEY"),
+        })
+    }
+
+    fn client(&self) -> Client {
+        let credentials = Credentials::new(self.key.as_str(), self.secret.as_str(), None, None, "test");
+        let settings = limited(Builder::new())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(self.endpoint.as_str())
+            .force_path_style(true);
+        Client::from_conf(settings.build())
+    }
+
+    async fn make_bucket(&self) {
+        // It may be there already, also by another test of this run; the upload tells whether it is.
+        if let Err(error) = self.client().create_bucket().bucket(&self.bucket).send().await {
+            println!("the bucket was not made: {:?}", error.as_service_error());
+        }
+    }
+
+    fn store(&self, prefix: &str) -> S3Store {
+        S3Store::new(self.client(), &self.bucket, prefix).unwrap()
+    }
+
+    /// `s3://bucket/prefix`
+    fn place(&self, prefix: &str) -> String {
+        format!("s3://{}/{prefix}", self.bucket)
+    }
+
+    /// Runs the program with what it needs to know of this server, and with this secret.
+    fn cicatrix(&self, clinic: &Clinic, args: &[&str], secret: &str) -> Ended {
+        let mut command = clinic.command(args);
+        for other in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"] {
+            command.env_remove(other);
+        }
+        command.env("AWS_ENDPOINT_URL_S3", &self.endpoint).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", &self.key).env("AWS_SECRET_ACCESS_KEY", secret);
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        Running::start(command).unwrap().end()
+    }
+}
+
+fn prefix_of_this_run() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    format!("e2e {}-{}", now.as_nanos(), std::process::id())
+}
+
+/// All files of a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+async fn upload(clinic: &Clinic, store: &S3Store) {
+    let bucket = clinic.path("bucket");
+    let files = files(&bucket);
+    assert_eq!(files.len(), 9, "6 photos and 3 manifests: {files:?}");
+    for path in files {
+        let key = ObjectKey::parse(path.strip_prefix(&bucket).unwrap().to_str().unwrap()).unwrap();
+        store.put(&key, fs::read(&path).unwrap().into(), "application/octet-stream").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_gives_the_same_changes_as_a_folder() {
+    let Some(server) = Server::find() else { return };
+    server.make_bucket().await;
+    let prefix = prefix_of_this_run();
+    let (photos, results) = (format!("{prefix}/photos"), format!("{prefix}/results"));
+    upload(&Clinic::regular(), &server.store(&photos)).await;
+
+    let clinic = Clinic::empty();
+    let (from, to) = (server.place(&photos), server.place(&results));
+    let args = ["run", &from, "--out", &to, "--workers", "1", "--no-progress"];
+    let run = server.cicatrix(&clinic, &args, &server.secret);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(clinic.changes(), UNDISTURBED.changes);
+    assert_eq!(clinic.observations(), UNDISTURBED.observations);
+
+    let listed = server.store(&results).list(None).await.unwrap();
+    let names: Vec<&str> = listed.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(names.len(), 6 * 4, "four pictures of each photo: {names:?}");
+    assert!(names.iter().all(|name| name.starts_with("derived/clinic=c-014/")), "{names:?}");
+
+    let again = server.cicatrix(&clinic, &[&args[..], &["--json"][..]].concat(), &server.secret);
+    assert_eq!(again.code, Some(0), "{again}");
+    assert_eq!(again.json()["planned"], 0, "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_not_permitted() {
+    let Some(server) = Server::find() else { return };
+    server.make_bucket().await;
+    let clinic = Clinic::empty();
+    let from = server.place("photos");
+    let run = server.cicatrix(&clinic, &["run", &from, "--out", "none"], "wrong");
+    assert_eq!(run.code, Some(77), "{run}");
+    assert!(run.stderr.contains("AWS_SECRET_ACCESS_KEY"), "{run}");
+    assert!(!run.stderr.contains(&server.secret), "the secret is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bucket_is_bad_input() {
+    let Some(server) = Server::find() else { return };
+    let clinic = Clinic::empty();
+    let run = server.cicatrix(&clinic, &["run", "s3://cicatrix-nothing-here/x", "--out", "none"], &server.secret);
+    assert_eq!(run.code, Some(65), "{run}");
+    assert!(run.stderr.contains("s3://cicatrix-nothing-here"), "{run}");
+}
+
+/// Nothing listens on port 1, so this needs no server.
+#[test]
+fn a_server_that_does_not_answer_is_unavailable() {
+    let server = Server {
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        bucket: "photos".to_owned(),
+        key: "test".to_owned(),
+        secret: "testsecret".to_owned(),
+    };
+    let run = server.cicatrix(&Clinic::empty(), &["run", "s3://photos/x", "--out", "none"], &server.secret);
+    assert_eq!(run.code, Some(69), "{run}");
+    assert!(run.stderr.contains("127.0.0.1:1"), "{run}");
+}
