@@ -232,7 +232,7 @@ fn steps<'a>(
         match known.iter().find(|photo| photo.view == view && photo.shot == upload.shot) {
             None => steps.push(Step::Add(found)),
             Some(photo) if other_treatment || !photo.is_same_photo(&found) => {
-                steps.push(Step::Replace(photo.photo_id, found))
+                steps.push(Step::Replace(photo.photo_id, found));
             }
             Some(photo) if !photo.is_unchanged(&found) => steps.push(Step::Update(photo.photo_id, found)),
             Some(_) => {}
