@@ -14,7 +14,8 @@ pub enum Precision {
 #[serde(default, deny_unknown_fields)]
 pub struct AlignSettings {
     pub precision: Precision,
-    /// Fewer homography inliers than this: not the same place. True pairs gave 22 and more, wrong ones 7 and fewer.
+    /// Fewer homography inliers than this: not the same place. In the rendered pairs it was set on, true
+    /// ones gave 22 and more, other patients' 7 and fewer.
     pub min_inliers: usize,
     /// Median block correlation under this: not the same skin. True pairs gave 0.7 and more, wrong ones 0.1.
     pub min_correlation: f32,

@@ -98,10 +98,6 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
 }
 
 impl Reference {
-    pub fn scale(&self) -> Scale {
-        self.scale
-    }
-
     /// Area of a grid node in mm², where the scale is known.
     pub(crate) fn node_mm2(&self) -> Option<f64> {
         let pitch_mm = self.grid.pitch_px / self.scale.px_per_mm;

@@ -187,10 +187,6 @@ impl SessionManifest {
         }
         Ok(())
     }
-
-    pub fn photo(&self, view: &View, shot: u16) -> Option<&PhotoEntry> {
-        self.photos.iter().find(|p| p.view == *view && p.n == shot)
-    }
 }
 
 #[cfg(test)]

@@ -30,12 +30,6 @@ pub enum View {
     Body(String),
 }
 
-impl View {
-    pub fn is_closeup(&self) -> bool {
-        matches!(self, View::Closeup(_) | View::Body(_))
-    }
-}
-
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -99,11 +93,6 @@ impl From<View> for String {
 pub struct Region(String);
 
 impl Region {
-    /// The facial units; other names are allowed for close-ups and the body.
-    pub const FACIAL: [&'static str; 11] = [
-        "forehead", "temple_l", "temple_r", "cheek_l", "cheek_r", "nose", "perioral", "chin", "jaw_l", "jaw_r", "whole",
-    ];
-
     pub fn whole() -> Self {
         Self("whole".to_owned())
     }
