@@ -74,11 +74,32 @@ fn render() -> Rendered {
 fn mirrored(photo: &Photo) -> Vec<u8> {
     let rows = photo.srgb.chunks_exact(3 * photo.width as usize);
     let srgb: Vec<u8> = rows.flat_map(|row| row.rchunks_exact(3).flatten().copied()).collect();
+    jpeg(&srgb, photo.width, photo.height)
+}
+
+fn jpeg(srgb: &[u8], width: u32, height: u32) -> Vec<u8> {
     let mut jpeg = Vec::new();
     jpeg_encoder::Encoder::new(&mut jpeg, 92)
-        .encode(&srgb, photo.width as u16, photo.height as u16, jpeg_encoder::ColorType::Rgb)
+        .encode(srgb, width as u16, height as u16, jpeg_encoder::ColorType::Rgb)
         .unwrap();
     jpeg
+}
+
+/// A visit's first shot with every pixel repeated this many times in both directions: the same skin in more memory.
+pub(crate) fn enlarged(index: u32, times: u32) -> Shot {
+    let photo = Patient::new(SEED).session(index, 3, LEVEL).shoot(1, SIZE);
+    let mut srgb = Vec::new();
+    for row in photo.srgb.chunks_exact(3 * photo.width as usize) {
+        let wide: Vec<u8> = row.chunks_exact(3).flat_map(|pixel| pixel.repeat(times as usize)).collect();
+        srgb.extend(wide.repeat(times as usize));
+    }
+    let factor = f64::from(times);
+    let region = photo.truth.roi_polygon_px.iter().map(|point| point.map(|c| (c + 0.5) * factor - 0.5));
+    Shot {
+        jpeg: jpeg(&srgb, times * photo.width, times * photo.height),
+        px_per_mm: factor * photo.truth.px_per_mm,
+        region: region.collect(),
+    }
 }
 
 impl Shot {

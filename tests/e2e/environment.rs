@@ -46,6 +46,30 @@ fn a_file_that_is_no_ledger_is_bad_input_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_database_in_a_folder_that_is_not_there_is_told_with_the_folder() {
+    let clinic = Clinic::of(&[Visit::regular(0, 1)]);
+    let run = clinic.run(&["--db", "sqlite://missing/folder/x.db"]);
+    assert_eq!(run.code, Some(78), "{run}");
+    assert!(run.stderr.contains("missing/folder does not exist") && run.stderr.contains("--db"), "{run}");
+    assert!(!clinic.path("missing").exists());
+}
+
+#[test]
+fn a_run_that_is_named_and_not_there_is_bad_input() {
+    let ledger = UNDISTURBED.ledger();
+    let before = ledger.states();
+    for verb in ["retry", "cancel"] {
+        let named = ledger.cicatrix(&["jobs", verb, "1", "4711"]);
+        assert_eq!(named.code, Some(65), "{verb}: {named}");
+        assert!(named.stderr.contains("no run 4711"), "{verb}: {named}");
+        let filtered = ledger.cicatrix(&["jobs", verb, "--state", "failed"]);
+        assert_eq!(filtered.code, Some(0), "{verb}: {filtered}");
+        assert!(filtered.stdout.contains("No run was changed"), "{verb}: {filtered}");
+    }
+    assert_eq!(ledger.states(), before);
+}
+
+#[test]
 fn a_bad_configuration_is_told_with_its_place() {
     let clinic = Clinic::empty();
     let texts = [
@@ -60,6 +84,9 @@ fn a_bad_configuration_is_told_with_its_place() {
         assert_eq!(run.code, Some(78), "{text}: {run}");
         assert!(run.stderr.contains(word), "{text}: {run}");
     }
+    let typed = clinic.run(&["--pixel-memory", "3"]);
+    assert_eq!(typed.code, Some(78), "{typed}");
+    assert!(typed.stderr.contains("--pixel-memory"), "{typed}");
     let missing = clinic.run(&["--config", "missing.toml"]);
     assert_eq!(missing.code, Some(78), "{missing}");
     assert!(missing.stderr.contains("missing.toml"), "{missing}");
@@ -192,6 +219,26 @@ fn on_small_disk(clinic: &Clinic, size: &str, script: &str) -> Option<Ended> {
         return None;
     }
     Some(ended)
+}
+
+#[test]
+fn an_export_that_does_not_fit_leaves_the_old_table() {
+    let ledger = UNDISTURBED.ledger();
+    let script = r#"
+        echo old >small/table.csv
+        "$0" export observations --output small/table.csv
+        code=$?
+        cp small/table.csv kept.csv
+        ls -A small >left
+        exit $code
+    "#;
+    let Some(full) = on_small_disk(&ledger, "12k", script) else { return };
+    assert_eq!(full.code, Some(74), "{full}");
+    assert_eq!(fs::read_to_string(ledger.path("kept.csv")).unwrap(), "old\n");
+    assert_eq!(fs::read_to_string(ledger.path("left")).unwrap(), "table.csv\n");
+    let whole = ledger.cicatrix(&["export", "observations", "--output", "kept.csv"]);
+    assert_eq!(whole.code, Some(0), "{whole}");
+    assert_eq!(fs::read_to_string(ledger.path("kept.csv")).unwrap(), ledger.csv("observations"));
 }
 
 #[test]

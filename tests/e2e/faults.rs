@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use flate2::{Compression, Crc, write::DeflateEncoder};
 use serde_json::{Value, json};
 
-use crate::clinic::{Clinic, DAYS, Night, PATIENT, RENDERED, States, UNDISTURBED, VIEW, Visit, states};
+use crate::clinic::{Clinic, DAYS, Night, PATIENT, RENDERED, States, UNDISTURBED, VIEW, Visit, enlarged, states};
 
 // Shots of the patient's second visit.
 const GOOD: u64 = 1;
@@ -353,8 +353,12 @@ fn a_broken_baseline_photo_gives_its_place_to_the_other_shot() {
 
 #[test]
 fn a_photo_that_needs_more_memory_is_set_aside_and_can_be_tried_again() {
-    let clinic = Clinic::of(&[Visit::regular(0, 1), Visit::regular(1, 1)]);
-    let tight = clinic.run(&["--pixel-memory", "64"]);
+    // 31 megapixels, 3 bytes each as stored and 6 in linear light, are 264 MiB.
+    let clinic = Clinic::of(&[
+        Visit::new(PATIENT, DAYS[0]).say("baseline", json!(true)).shot(1, &enlarged(0, 8)),
+        Visit::new(PATIENT, DAYS[1]).shot(1, &enlarged(1, 8)),
+    ]);
+    let tight = clinic.run(&["--pixel-memory", "256"]);
     assert_eq!(tight.code, Some(11), "{tight}");
     assert!(!tight.stderr.contains("panicked"), "{tight}");
     let expected = States::from([

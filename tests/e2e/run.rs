@@ -113,4 +113,12 @@ fn a_demo_ends_with_a_table_and_makes_nothing_twice() {
     assert_eq!(again.code, Some(0), "{again}");
     assert_eq!(rows(&again.stdout), told);
     assert!(again.stdout.contains("0 photos made, 4 measured"), "{again}");
+
+    // One session says nothing of the agreement.
+    let db = "sqlite://cicatrix-demo/cicatrix.db";
+    let evaluate = ["evaluate", "cicatrix-demo/bucket", "--truth", "cicatrix-demo/truth.json", "--db", db];
+    let change = home.cicatrix(&[&evaluate[..], &["--json"][..]].concat()).json()["change"].clone();
+    assert!(change["ccc"].is_null() && change["error_sd_pct"].is_null(), "{change}");
+    let told = home.cicatrix(&evaluate);
+    assert!(told.stdout.lines().any(|line| line.contains("CCC") && line.contains('–')), "{told}");
 }

@@ -49,7 +49,7 @@ impl Prepared {
             }
             let normalized = normalize(&plane);
             if features.is_none() && plane.data.len() <= FEATURE_PIXELS {
-                features = Some(Features::find(&normalized, factor));
+                features = Some(Features::find(&normalized, |v| to_photo(v, factor)));
             }
             levels.push(Level { factor, normalized });
         }

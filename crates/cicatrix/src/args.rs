@@ -132,7 +132,7 @@ pub(crate) struct RunArgs {
     /// Photos in work at once; 0 means one for each CPU
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
-    /// Address space of each pixel process, MiB
+    /// Address space of each pixel process, MiB, 256 or more
     #[arg(long, value_name = "MIB")]
     pub(crate) pixel_memory: Option<u64>,
     /// Say what is there and stop: nothing is recorded, nothing is read

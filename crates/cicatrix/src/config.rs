@@ -10,7 +10,7 @@ use crate::exit::bad_config;
 
 /// The protocol and the calibration that come with the program.
 const PROTOCOL: &str = include_str!("../../../config/protocols/standard-1.toml");
-const CALIBRATION: &str = include_str!("../../../config/calibrations/practice-1.toml");
+const CALIBRATION: &str = include_str!("../../../config/calibrations/practice-2.toml");
 
 /// `cicatrix.toml`. Every setting is explained in `config/cicatrix.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,9 +58,23 @@ impl Config {
         Ok(config)
     }
 
+    /// With what was typed in place of what was configured.
+    pub(crate) fn with(&self, workers: Option<usize>, pixel_memory_mib: Option<u64>) -> anyhow::Result<Self> {
+        let typed = Self {
+            workers: workers.unwrap_or(self.workers),
+            pixel_memory_mib: pixel_memory_mib.unwrap_or(self.pixel_memory_mib),
+            ..self.clone()
+        };
+        typed.validate()?;
+        Ok(typed)
+    }
+
     fn validate(&self) -> anyhow::Result<()> {
         if self.pixel_memory_mib < 256 {
-            return Err(bad_config("pixel_memory_mib is under 256: no photo fits"));
+            return Err(bad_config(format!(
+                "pixel_memory_mib (--pixel-memory) is {}: a pixel process needs 256 or more",
+                self.pixel_memory_mib
+            )));
         }
         if self.pixel_cpu_s == 0 || self.workers > 1024 {
             return Err(bad_config("pixel_cpu_s must be above 0 and workers at most 1024"));
@@ -103,6 +117,16 @@ mod tests {
         let config = Config::default();
         assert_eq!(config.protocol().unwrap().id, "standard-1");
         assert!(config.calibration().unwrap().measure(cicatrix_model::Measure::Psi).is_some());
+    }
+
+    #[test]
+    fn what_is_typed_has_the_limits_of_what_is_configured() {
+        let config = Config::default();
+        assert!(config.with(None, Some(255)).is_err());
+        assert!(config.with(Some(1025), None).is_err());
+        assert_eq!(config.with(None, None).unwrap(), config);
+        let typed = config.with(Some(2), Some(256)).unwrap();
+        assert_eq!((typed.workers(), typed.pixel_memory_mib), (2, 256));
     }
 
     #[test]

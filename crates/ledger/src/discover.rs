@@ -247,20 +247,11 @@ async fn write(
     facts: &SessionFacts,
     known: Option<&Known>,
 ) -> Result<Recorded, LedgerError> {
-    let mut recorded = Recorded::default();
-    match known {
-        None => {
-            recorded.session_id = insert_session(tx, upload, facts).await?;
-            recorded.session_changed = true;
-        }
-        Some(known) => {
-            recorded.session_id = known.session_id;
-            recorded.session_changed = known.facts != *facts;
-            if recorded.session_changed {
-                update_session(tx, known.session_id, upload, facts).await?;
-            }
-        }
-    }
+    let (session_id, session_changed) = match known {
+        Some(known) if known.facts == *facts => (known.session_id, false),
+        _ => (write_session(tx, upload, facts).await?, true),
+    };
+    let mut recorded = Recorded { session_id, session_changed, ..Recorded::default() };
     let photos = known.map_or(&[][..], |known| known.photos.as_slice());
     // Days since the treatment decide whether a photo is an endpoint: corrected, its photos are read anew.
     let other_treatment = known.is_some_and(|k| k.facts.days_since_treatment != facts.days_since_treatment);
@@ -304,7 +295,8 @@ impl<'a> Grouping<'a> {
     }
 }
 
-async fn insert_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts) -> Result<i64, LedgerError> {
+/// Writes a session, or what has changed of it. Returns its id.
+async fn write_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts) -> Result<i64, LedgerError> {
     let day_number = upload.session.date.duration_since(EPOCH).as_hours().div_euclid(24);
     let grouping = Grouping::of(upload.manifest.as_ref());
     let session_id: i64 = sqlx::query_scalar(
@@ -312,6 +304,13 @@ async fn insert_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFact
                               flagged_baseline, sessions_before, days_since_treatment, manifest, modality, device,
                               needle_depth_mm, fitzpatrick, problem_reason, problem_detail, recorded_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+         ON CONFLICT (clinic_id, patient_id, session) DO UPDATE
+            SET session_no = excluded.session_no, flagged_baseline = excluded.flagged_baseline,
+                sessions_before = excluded.sessions_before, days_since_treatment = excluded.days_since_treatment,
+                manifest = excluded.manifest, modality = excluded.modality, device = excluded.device,
+                needle_depth_mm = excluded.needle_depth_mm, fitzpatrick = excluded.fitzpatrick,
+                problem_reason = excluded.problem_reason, problem_detail = excluded.problem_detail,
+                updated_at = excluded.updated_at
          RETURNING session_id",
     )
     .bind(upload.clinic.as_str())
@@ -334,38 +333,6 @@ async fn insert_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFact
     .fetch_one(&mut **tx)
     .await?;
     Ok(session_id)
-}
-
-async fn update_session(
-    tx: &mut Tx,
-    session_id: i64,
-    upload: &SessionUpload,
-    facts: &SessionFacts,
-) -> Result<(), LedgerError> {
-    let grouping = Grouping::of(upload.manifest.as_ref());
-    sqlx::query(
-        "UPDATE session
-            SET session_no = $2, flagged_baseline = $3, sessions_before = $4, days_since_treatment = $5,
-                manifest = $6, modality = $7, device = $8, needle_depth_mm = $9, fitzpatrick = $10,
-                problem_reason = $11, problem_detail = $12, updated_at = $13
-          WHERE session_id = $1",
-    )
-    .bind(session_id)
-    .bind(facts.session_no)
-    .bind(facts.flagged_baseline)
-    .bind(facts.sessions_before)
-    .bind(facts.days_since_treatment)
-    .bind(&facts.manifest)
-    .bind(grouping.modality)
-    .bind(grouping.device)
-    .bind(grouping.needle_depth_mm)
-    .bind(grouping.fitzpatrick)
-    .bind(&facts.problem_reason)
-    .bind(&facts.problem_detail)
-    .bind(now())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 async fn insert_photo(tx: &mut Tx, session_id: i64, found: &Found<'_>) -> Result<(), LedgerError> {

@@ -41,6 +41,8 @@ pub enum LedgerError {
     /// A URL that this program cannot serve.
     #[error("{0}")]
     Unsupported(String),
+    #[error("there is no run {0}: 'cicatrix jobs list' shows the numbers")]
+    NoSuchRun(i64),
     /// The job engine refused, for example because the job was taken away meanwhile.
     #[error("the job engine refused: {0}")]
     Engine(String),

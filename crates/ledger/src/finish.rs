@@ -243,18 +243,7 @@ async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), Led
 
 /// Lets the runs go that waited for this baseline.
 async fn release_followers(ledger: &Ledger, tx: &mut Tx, baseline: &RunRow) -> Result<(), LedgerError> {
-    let followers: Vec<(i64, Option<i64>)> = sqlx::query_as(
-        "SELECT run_id, job_id FROM photo_run
-          WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
-            AND state = 'waiting_for_baseline' AND is_current = 1
-          ORDER BY run_id",
-    )
-    .bind(baseline.photo_id)
-    .bind(&baseline.plan.protocol_digest)
-    .bind(&baseline.plan.program_version)
-    .fetch_all(&mut **tx)
-    .await?;
-    for (run_id, job_id) in followers {
+    for (run_id, job_id) in runs::waiting_for(tx, baseline).await? {
         runs::release(ledger, tx, run_id, job_id).await?;
     }
     Ok(())

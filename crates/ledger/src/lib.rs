@@ -71,6 +71,7 @@ impl Ledger {
     /// its schema up to date.
     pub async fn open(url: &str) -> Result<Self, LedgerError> {
         let (options, file) = connect_options(url)?;
+        has_folder(file.as_deref())?;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -108,6 +109,18 @@ impl Ledger {
     /// A transaction that may write. It waits for its turn here and not in the middle.
     pub(crate) async fn begin(&self) -> Result<Tx, LedgerError> {
         Ok(begin_sqlite_write(&self.pool).await?)
+    }
+}
+
+/// SQLite makes the file and not its folder, and would say only that it cannot open it.
+fn has_folder(file: Option<&Path>) -> Result<(), LedgerError> {
+    let folder = file.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.try_exists().unwrap_or(true) => Err(LedgerError::Unsupported(format!(
+            "its folder {} does not exist: make it, or name another database with --db",
+            folder.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -194,5 +207,14 @@ mod tests {
         assert_eq!(file("sqlite://cicatrix.db"), Some(PathBuf::from("cicatrix.db")));
         assert_eq!(file("sqlite:///var/lib/c.db"), Some(PathBuf::from("/var/lib/c.db")));
         assert_eq!(file("sqlite::memory:"), None);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named_and_the_working_folder_is_not_missing() {
+        let missing = has_folder(Some(Path::new("/nowhere/at all/c.db"))).unwrap_err();
+        assert!(matches!(&missing, LedgerError::Unsupported(text) if text.contains("/nowhere/at all")), "{missing}");
+        assert!(has_folder(Some(Path::new("c.db"))).is_ok());
+        assert!(has_folder(Some(Path::new("/c.db"))).is_ok());
+        assert!(has_folder(None).is_ok());
     }
 }

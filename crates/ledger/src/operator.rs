@@ -6,7 +6,7 @@
 use cicatrix_model::Reason;
 use riverqueue::sqlx;
 
-use crate::runs::{self, NO_BASELINE, Opening};
+use crate::runs::{self, NO_BASELINE, Opening, RunRow};
 use crate::{Ledger, LedgerError, State, Tx, now, plan, read, series};
 
 /// Which of the current runs.
@@ -19,7 +19,8 @@ pub enum Selection {
 impl Ledger {
     /// Opens runs again that ended without a number, their starts forgotten. Returns how many.
     ///
-    /// Verdicts that needed no reading are left: they follow from the plan, and change with it.
+    /// Verdicts that needed no reading are left: they follow from the plan, and change with it. When a run that is
+    /// named does not exist, here as in `cancel`, none is touched.
     pub async fn retry(&self, which: &Selection) -> Result<u64, LedgerError> {
         let mut retried = 0;
         for run_id in self.select(which).await? {
@@ -54,7 +55,16 @@ impl Ledger {
     /// Baselines first, so that their followers find something to wait for.
     async fn select(&self, which: &Selection) -> Result<Vec<i64>, LedgerError> {
         match which {
-            Selection::Runs(runs) => Ok(runs.clone()),
+            Selection::Runs(runs) => {
+                for run_id in runs {
+                    let known: Option<i64> = sqlx::query_scalar("SELECT run_id FROM photo_run WHERE run_id = $1")
+                        .bind(*run_id)
+                        .fetch_optional(&self.pool)
+                        .await?;
+                    known.ok_or(LedgerError::NoSuchRun(*run_id))?;
+                }
+                Ok(runs.clone())
+            }
             Selection::InState { state, reason } => {
                 let runs: Vec<i64> = sqlx::query_scalar(
                     "SELECT run_id FROM photo_run
@@ -101,19 +111,9 @@ impl Ledger {
         if !run.is_current || !run.state.is_unfinished() {
             return Ok(0);
         }
-        let mut cancelled: Vec<(i64, Option<i64>)> = vec![(run_id, run.job_id)];
-        if run.is_baseline() {
-            cancelled.extend(waiting_for(&mut tx, &run).await?);
-        }
-        for (run_id, job_id) in &cancelled {
-            end_as_cancelled(&mut tx, *run_id).await?;
-            if let Some(job_id) = job_id {
-                self.courier.cancel(&mut tx, *job_id).await?;
-            }
-        }
-        series::retract(&mut tx, &run.clinic, &run.patient, &run.view, None).await?;
+        let cancelled = end_as_cancelled(self, &mut tx, &run, run.job_id).await?;
         tx.commit().await?;
-        Ok(cancelled.len() as u64)
+        Ok(cancelled)
     }
 
     /// The end of a run whose job somebody cancelled in the engine while it ran.
@@ -121,49 +121,37 @@ impl Ledger {
         let mut tx = self.begin().await?;
         let run = runs::find(&mut tx, run_id).await?;
         if let Some(run) = run.filter(|run| run.job_id == Some(job_id) && run.state == State::Running) {
-            end_as_cancelled(&mut tx, run_id).await?;
-            if run.is_baseline() {
-                for (follower, job_id) in waiting_for(&mut tx, &run).await? {
-                    end_as_cancelled(&mut tx, follower).await?;
-                    if let Some(job_id) = job_id {
-                        self.courier.cancel(&mut tx, job_id).await?;
-                    }
-                }
-            }
-            series::retract(&mut tx, &run.clinic, &run.patient, &run.view, None).await?;
+            end_as_cancelled(self, &mut tx, &run, None).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 }
 
-async fn end_as_cancelled(tx: &mut Tx, run_id: i64) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE photo_run SET state = 'cancelled', finished_at = $2 WHERE run_id = $1")
-        .bind(run_id)
-        .bind(now())
-        .execute(&mut **tx)
-        .await?;
-    runs::event(tx, run_id, State::Cancelled.name(), None, None).await
-}
-
-/// Runs that wait for this baseline, with their jobs.
-async fn waiting_for(tx: &mut Tx, baseline: &runs::RunRow) -> Result<Vec<(i64, Option<i64>)>, LedgerError> {
-    let waiting: Vec<(i64, Option<i64>)> = sqlx::query_as(
-        "SELECT run_id, job_id FROM photo_run
-          WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
-            AND state = 'waiting_for_baseline' AND is_current = 1
-          ORDER BY run_id",
-    )
-    .bind(baseline.photo_id)
-    .bind(&baseline.plan.protocol_digest)
-    .bind(&baseline.plan.program_version)
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(waiting)
+/// Ends a run, and with a baseline those that wait for it. `job_id` is the run's job unless it is cancelled already.
+/// Returns how many.
+async fn end_as_cancelled(ledger: &Ledger, tx: &mut Tx, run: &RunRow, job_id: Option<i64>) -> Result<u64, LedgerError> {
+    let mut cancelled = vec![(run.run_id, job_id)];
+    if run.is_baseline() {
+        cancelled.extend(runs::waiting_for(tx, run).await?);
+    }
+    for (run_id, job_id) in &cancelled {
+        sqlx::query("UPDATE photo_run SET state = 'cancelled', finished_at = $2 WHERE run_id = $1")
+            .bind(*run_id)
+            .bind(now())
+            .execute(&mut **tx)
+            .await?;
+        runs::event(tx, *run_id, State::Cancelled.name(), None, None).await?;
+        if let Some(job_id) = job_id {
+            ledger.courier.cancel(tx, *job_id).await?;
+        }
+    }
+    series::retract(tx, &run.clinic, &run.patient, &run.view, None).await?;
+    Ok(cancelled.len() as u64)
 }
 
 /// State of the run that this follower depends on.
-async fn baseline_state(tx: &mut Tx, follower: &runs::RunRow) -> Result<Option<State>, LedgerError> {
+async fn baseline_state(tx: &mut Tx, follower: &RunRow) -> Result<Option<State>, LedgerError> {
     let state: Option<String> = sqlx::query_scalar(
         "SELECT state FROM photo_run
           WHERE photo_id = $1 AND baseline_photo_id = $1 AND protocol_digest = $2 AND program_version = $3",

@@ -328,7 +328,8 @@ pub enum HandlerError {
 pub trait Handler: Send + Sync {
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError>;
     fn changes(&self, series: &Series) -> Vec<Change>;
-    fn trends(&self, changes: &[Change]) -> Vec<Trend>;
+    /// Trends of a series whose changes are these.
+    fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend>;
 }
 
 #[cfg(test)]

@@ -76,6 +76,25 @@ pub(crate) async fn find(conn: &mut SqliteConnection, run_id: i64) -> Result<Opt
     row.as_ref().map(RunRow::read).transpose()
 }
 
+/// Runs that wait for this baseline, with their jobs.
+pub(crate) async fn waiting_for(
+    conn: &mut SqliteConnection,
+    baseline: &RunRow,
+) -> Result<Vec<(i64, Option<i64>)>, LedgerError> {
+    let waiting: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT run_id, job_id FROM photo_run
+          WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
+            AND state = 'waiting_for_baseline' AND is_current = 1
+          ORDER BY run_id",
+    )
+    .bind(baseline.photo_id)
+    .bind(&baseline.plan.protocol_digest)
+    .bind(&baseline.plan.program_version)
+    .fetch_all(&mut *conn)
+    .await?;
+    Ok(waiting)
+}
+
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opening {

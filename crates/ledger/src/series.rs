@@ -67,18 +67,7 @@ pub(crate) async fn retract(
     view: &str,
     session: Option<&str>,
 ) -> Result<(), LedgerError> {
-    let removed = sqlx::query(
-        "DELETE FROM session_change
-          WHERE clinic_id = $1 AND patient_id = $2 AND view = $3 AND ($4 IS NULL OR session = $4)",
-    )
-    .bind(clinic)
-    .bind(patient)
-    .bind(view)
-    .bind(session)
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if removed > 0 {
+    if delete_changes(conn, clinic, patient, view, session).await? > 0 {
         delete_trends(conn, clinic, patient, view).await?;
     }
     sqlx::query(
@@ -105,12 +94,7 @@ pub(crate) async fn recompute(
         Some(series) => compute(handler, &series)?,
         None => (Vec::new(), Vec::new()),
     };
-    sqlx::query("DELETE FROM session_change WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
-        .bind(clinic)
-        .bind(patient)
-        .bind(view)
-        .execute(&mut *conn)
-        .await?;
+    delete_changes(conn, clinic, patient, view, None).await?;
     for change in &changes {
         insert_change(conn, clinic, patient, view, change).await?;
     }
@@ -131,10 +115,31 @@ pub(crate) async fn recompute(
 fn compute(handler: &dyn Handler, series: &Series) -> Result<(Vec<Change>, Vec<Trend>), LedgerError> {
     let computed = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let changes = handler.changes(series);
-        let trends = handler.trends(&changes);
+        let trends = handler.trends(series, &changes);
         (changes, trends)
     }));
     computed.map_err(|panic| LedgerError::Bug(format!("the statistics panicked: {}", panic_text(&*panic))))
+}
+
+/// Deletes the rows of one session, or of the whole view. Returns how many.
+async fn delete_changes(
+    conn: &mut SqliteConnection,
+    clinic: &str,
+    patient: &str,
+    view: &str,
+    session: Option<&str>,
+) -> Result<u64, LedgerError> {
+    let deleted = sqlx::query(
+        "DELETE FROM session_change
+          WHERE clinic_id = $1 AND patient_id = $2 AND view = $3 AND ($4 IS NULL OR session = $4)",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .bind(session)
+    .execute(&mut *conn)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 async fn delete_trends(

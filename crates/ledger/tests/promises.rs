@@ -72,7 +72,7 @@ impl Handler for Fake {
         series.sessions.iter().filter_map(|session| change(series, session, baseline)).collect()
     }
 
-    fn trends(&self, changes: &[Change]) -> Vec<Trend> {
+    fn trends(&self, _series: &Series, changes: &[Change]) -> Vec<Trend> {
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Vec::new() };
         vec![Trend {
             view: first.view.clone(),
@@ -613,6 +613,28 @@ async fn cancelling_a_baseline_cancels_those_that_wait_for_it() {
     let cancelled = Selection::InState { state: State::Cancelled, reason: None };
     assert_eq!(ledger.retry(&cancelled).await.unwrap(), 3);
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_named_and_does_not_exist_is_an_error_and_touches_no_other() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let first: i64 = text(&rows(&ledger, Table::Photos).await[0], "run_id").parse().unwrap();
+    let named = Selection::Runs(vec![first, 4711]);
+    assert!(matches!(ledger.cancel(&named).await, Err(LedgerError::NoSuchRun(4711))));
+    assert!(matches!(ledger.retry(&named).await, Err(LedgerError::NoSuchRun(4711))));
+    assert_eq!(ends(&ledger).await, ["ready", "waiting_for_baseline", "waiting_for_baseline"]);
+    let failed = Selection::InState { state: State::Failed, reason: None };
+    assert_eq!(ledger.retry(&failed).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_in_a_folder_that_is_not_there_is_refused_with_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("missing");
+    let opened = Ledger::open(&format!("sqlite://{}/ledger.db", folder.display())).await;
+    assert!(matches!(&opened, Err(LedgerError::Unsupported(text)) if text.contains("missing")), "{opened:?}");
+    assert!(!folder.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

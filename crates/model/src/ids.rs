@@ -112,10 +112,12 @@ impl FromStr for SessionKey {
         };
         let date: Date = date.parse().map_err(|_| IdError::Session)?;
         let ordinal: u8 = ordinal.parse().map_err(|_| IdError::Session)?;
-        if ordinal == 0 {
+        let key = Self { date, ordinal };
+        // A number may be parsed from more than its digits, such as '+1'.
+        if ordinal == 0 || !key.to_string().starts_with(text) {
             return Err(IdError::Session);
         }
-        Ok(Self { date, ordinal })
+        Ok(key)
     }
 }
 
@@ -141,6 +143,13 @@ mod tests {
         let key: SessionKey = "2026-11-21-03".parse().unwrap();
         assert_eq!(key.to_string(), "2026-11-21-03");
         assert_eq!("2026-11-21".parse::<SessionKey>().unwrap().ordinal, 1);
+    }
+
+    #[test]
+    fn a_session_key_is_made_of_digits_alone() {
+        for bad in ["2026-11-21-+1", "2026-11-21--1", "2026-11-21-1", "2026-11-21-00", "2026-11-21-1a"] {
+            assert_eq!(bad.parse::<SessionKey>(), Err(IdError::Session), "{bad:?} was taken for a session");
+        }
     }
 
     #[test]

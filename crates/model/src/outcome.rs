@@ -118,7 +118,8 @@ pub struct Change {
     pub calibration: String,
 }
 
-/// Course of one region: percent per session with its interval.
+/// Course of one region: percent per session with its interval. The slope is one over days, told for the mean time
+/// between two sessions of the course.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     pub view: View,

@@ -71,8 +71,8 @@ reasons! {
     Occlusion "occlusion" Styling "keep hair, hands and cloth off the region";
     MakeupSuspected "makeup_suspected" Styling "take it again without make-up";
     TooSoonAfterTreatment "too_soon_after_treatment" Timing "photograph again when the skin has calmed down; this photo is shown but is no endpoint";
-    MetadataMissing "metadata_missing" Description "upload a manifest.json with the session";
-    DateConflict "date_conflict" Description "two descriptions of this session contradict each other: correct one and upload it again";
+    MetadataMissing "metadata_missing" Description "upload a manifest.json with the session, or correct the description that is there: the detail says what is wrong with it";
+    DateConflict "date_conflict" Description "what was said of this patient's sessions contradicts itself: correct what the detail names and upload it again";
     ConsentMissing "consent_missing" Description "record the patient's consent in the manifest";
     BaselineMissing "baseline_missing" Baseline "upload the baseline session of this patient and view";
     BaselineNotMeasurable "baseline_not_measurable" Baseline "the baseline photo cannot be measured: choose another session as baseline";
@@ -114,6 +114,14 @@ mod tests {
         for &reason in Reason::ALL {
             assert_eq!(reason.code().parse::<Reason>().unwrap(), reason);
             assert!(!reason.advice().is_empty());
+        }
+    }
+
+    /// Both are given to sessions whose manifest is there and wrong.
+    #[test]
+    fn a_wrong_description_is_to_be_corrected() {
+        for reason in [Reason::MetadataMissing, Reason::DateConflict] {
+            assert!(reason.advice().contains("correct") && reason.advice().contains("detail"), "{reason}");
         }
     }
 }

@@ -3,6 +3,15 @@
 //! Classical calibration: `x = (y + bias) / β + error`, x the observed ln ratio, y the true one. Fitting x on y keeps the
 //! estimate unbiased at every true change; fitting y on x would shrink large changes. The error has a part that two
 //! shots of a session do not share (`sd_shot`: pose, light, focus) and one they do (`sd_session`: moisture, the day).
+//!
+//! Patients are counted, not changes. The changes of a patient have one baseline, so they share its error: with equal
+//! errors e₀, e₁, e₂ the residuals e₁ − e₀ and e₂ − e₀ correlate by ρ = ½, and by more where patients differ in how
+//! their scars show (0.6 for `psi` on the practice series). A variance s² from m patients with k changes each has
+//! `2/Var(s²/σ²) = mk / (1 + (k−1)ρ²)` degrees of freedom (Satterthwaite 1946, Biometrics Bull. 2:110), at most mk and,
+//! whatever ρ is, at least m. Taken is m − 1, as is usual for clustered data (Cameron & Miller 2015, J. Human Resources
+//! 50:317): a little too wide is better than too narrow.
+
+use std::collections::BTreeSet;
 
 use cicatrix_model::{Measure, QualityTier, Shot, ValueError};
 use serde::{Deserialize, Serialize};
@@ -16,8 +25,9 @@ pub struct TierError {
     pub tier: QualityTier,
     pub sd_shot: f64,
     pub sd_session: f64,
-    /// Changes that the row rests on.
-    pub n: usize,
+    /// Patients and changes that the row rests on.
+    pub n_subjects: usize,
+    pub n_changes: usize,
 }
 
 /// How one measure behaves.
@@ -65,7 +75,7 @@ pub struct CalibrationCase {
     pub true_ln: f64,
 }
 
-/// A tier with fewer changes than this borrows from all tiers.
+/// A tier with fewer subjects, or fewer repeated shots, than this borrows from all tiers.
 const LEAST_PER_TIER: usize = 8;
 const LEAST_CASES: usize = 20;
 
@@ -83,12 +93,24 @@ impl Calibration {
     }
 }
 
+impl TierError {
+    /// Half width of the 95 % interval of something that strays by `sd`, which is known from this row's subjects:
+    /// Student's t of m − 1 degrees of freedom.
+    fn half_width(&self, sd: f64) -> f64 {
+        t975(self.subjects() - 1.0) * sd
+    }
+
+    fn subjects(&self) -> f64 {
+        self.n_subjects.max(2) as f64
+    }
+}
+
 impl MeasureError {
     /// Error of a single photo's value: what one shot and half of what a pair of sessions strays by, before β.
     pub fn of_value(&self, tier: QualityTier, value: f64) -> Option<ValueError> {
         let row = self.tiers.iter().find(|t| t.tier == tier)?;
         let spread = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0).sqrt() / self.beta;
-        let half = t975(row.n.max(2) as f64 - 1.0) * spread;
+        let half = row.half_width(spread);
         Some(if self.measure.is_ratio() {
             ValueError { sd: value * spread, ci95_lo: value * (-half).exp(), ci95_hi: value * half.exp() }
         } else {
@@ -96,14 +118,14 @@ impl MeasureError {
         })
     }
 
-    /// Half width of the 95 % interval of a change with these numbers of shots: Student's t, and the uncertainty of
-    /// the table itself. `None` for a tier without a row.
+    /// Half width of the 95 % interval of a new patient's change with these numbers of shots,
+    /// `t(m−1) · √((sd_session² + sd_shot²·(1/n₀ + 1/n₁)) · (1 + 1/m))`, m the subjects of the row; 1/m is the error of
+    /// the table's own offset. `None` for a tier without a row.
     pub fn half_width(&self, tier: QualityTier, baseline_shots: usize, shots: usize) -> Option<f64> {
         let row = self.tiers.iter().find(|t| t.tier == tier)?;
         let inverse = 1.0 / baseline_shots.max(1) as f64 + 1.0 / shots.max(1) as f64;
         let variance = row.sd_session.powi(2) + row.sd_shot.powi(2) * inverse;
-        let n = row.n.max(2) as f64;
-        Some(t975(n - 1.0) * (variance * (1.0 + 1.0 / n)).sqrt())
+        Some(row.half_width((variance * (1.0 + 1.0 / row.subjects())).sqrt()))
     }
 }
 
@@ -131,14 +153,11 @@ pub fn calibrate(
     if cases.len() < LEAST_CASES {
         return Err(CalibrationError::TooFew { found: cases.len(), needed: LEAST_CASES });
     }
-    let mut subjects: Vec<&str> = cases.iter().map(|c| c.subject.as_str()).collect();
-    subjects.sort_unstable();
-    subjects.dedup();
     Ok(Calibration {
         id: id.to_owned(),
         made: made.to_owned(),
         sets: sets.to_vec(),
-        n_subjects: subjects.len(),
+        n_subjects: subjects(cases.iter().map(|c| c.subject.as_str())),
         n_changes: cases.len(),
         measures: Measure::ALL.iter().filter_map(|&m| measure_error(m, cases)).collect(),
     })
@@ -149,10 +168,16 @@ fn follows_volume(measure: Measure) -> bool {
     matches!(measure, Measure::Psi | Measure::PsiSmall | Measure::PsiMedium | Measure::PsiLarge)
 }
 
-struct Residual {
+struct Residual<'a> {
+    subject: &'a str,
     tier: QualityTier,
     value: f64,
     shots: (usize, usize),
+}
+
+/// How many different ones.
+fn subjects<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    names.collect::<BTreeSet<_>>().len()
 }
 
 fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureError> {
@@ -165,16 +190,21 @@ fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureE
             Some((c, x, worst_tier(&c.baseline, &c.follow_up)?))
         })
         .collect();
-    if observed.len() < LEAST_PER_TIER {
+    let m = subjects(observed.iter().map(|(c, ..)| c.subject.as_str()));
+    if m < LEAST_PER_TIER {
         return None;
     }
     let pairs: Vec<(f64, f64)> = observed.iter().map(|(c, x, _)| (c.true_ln, *x)).collect();
     let (beta, bias) = if follows_volume(measure) { classical_fit(&pairs)? } else { (1.0, mean_of(&pairs)) };
-    let residuals: Vec<Residual> = observed
+    // A line fitted to the subjects lies nearer to them than the true one: m/(m − p) makes up for p fitted numbers.
+    let fitted = if follows_volume(measure) { 2 } else { 1 };
+    let widened = (m as f64 / (m - fitted) as f64).sqrt();
+    let residuals: Vec<Residual<'_>> = observed
         .iter()
         .map(|(c, x, tier)| Residual {
+            subject: &c.subject,
             tier: *tier,
-            value: beta * x - bias - c.true_ln,
+            value: widened * (beta * x - bias - c.true_ln),
             shots: (c.baseline.len(), c.follow_up.len()),
         })
         .collect();
@@ -213,9 +243,9 @@ fn repeats(measure: Measure, beta: f64, cases: &[CalibrationCase]) -> Vec<(Quali
     found
 }
 
-fn tier_error(tier: QualityTier, residuals: &[Residual], repeats: &[(QualityTier, f64)]) -> TierError {
-    let mut own: Vec<&Residual> = residuals.iter().filter(|r| r.tier == tier).collect();
-    if own.len() < LEAST_PER_TIER {
+fn tier_error(tier: QualityTier, residuals: &[Residual<'_>], repeats: &[(QualityTier, f64)]) -> TierError {
+    let mut own: Vec<&Residual<'_>> = residuals.iter().filter(|r| r.tier == tier).collect();
+    if subjects(own.iter().map(|r| r.subject)) < LEAST_PER_TIER {
         own = residuals.iter().collect();
     }
     let mut shots: Vec<f64> = repeats.iter().filter(|(t, _)| *t == tier).map(|(_, v)| *v).collect();
@@ -228,22 +258,14 @@ fn tier_error(tier: QualityTier, residuals: &[Residual], repeats: &[(QualityTier
     // few, the shots' part may come out as large as the whole; at most three quarters of the variance are theirs.
     let sd_shot = rms(&shots).min(total * (0.75 / inverse).sqrt());
     let sd_session = (total * total - sd_shot * sd_shot * inverse).max(0.0).sqrt();
-    TierError { tier, sd_shot, sd_session, n: own.len() }
+    let n_subjects = subjects(own.iter().map(|r| r.subject));
+    TierError { tier, sd_shot, sd_session, n_subjects, n_changes: own.len() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shot(value: f64) -> Shot {
-        Shot {
-            shot: 1,
-            quality_tier: QualityTier::Clinic,
-            is_reference: false,
-            values: vec![(Measure::Psi, value)],
-            readings: vec![],
-        }
-    }
+    use crate::sample::shot;
 
     /// Errors of ±`error` in turn, seen at slope 1/1.25 with an offset.
     fn cases(error: f64) -> Vec<CalibrationCase> {
@@ -263,18 +285,38 @@ mod tests {
             .collect()
     }
 
+    fn made(cases: &[CalibrationCase]) -> Calibration {
+        calibrate("t", "2026-11-22", &["x".into()], cases).unwrap()
+    }
+
     #[test]
     fn slope_offset_and_error_are_found() {
-        let table = calibrate("t", "2026-11-22", &["x".into()], &cases(0.08)).unwrap();
+        let table = made(&cases(0.08));
         let psi = table.measure(Measure::Psi).unwrap();
         assert!((psi.beta - 1.25).abs() < 0.01, "{psi:?}");
         assert!((psi.bias + 0.05).abs() < 0.01, "{psi:?}");
         let half = psi.half_width(QualityTier::Clinic, 2, 2).unwrap();
-        assert!((half / (0.08 * 1.25 * 2.0) - 1.0).abs() < 0.03, "{half}");
+        // 20 subjects, slope and offset fitted; R: qt(0.975, 19) = 2.0930
+        let expected = 2.0930 * 0.08 * 1.25 * (20.0_f64 / 18.0 * (1.0 + 1.0 / 20.0)).sqrt();
+        assert!((half / expected - 1.0).abs() < 0.01, "{half}, not {expected}");
         let single = psi.half_width(QualityTier::Clinic, 1, 1).unwrap();
         assert!(single > half);
         assert_eq!(table.n_subjects, 20);
         assert_eq!(Calibration::from_toml(&table.to_toml()).unwrap(), table);
+    }
+
+    #[test]
+    fn more_changes_of_the_same_patients_do_not_narrow_an_interval_and_more_patients_do() {
+        let half = |cases: &[CalibrationCase]| {
+            let table = made(cases);
+            table.measure(Measure::Psi).unwrap().half_width(QualityTier::Clinic, 2, 2).unwrap()
+        };
+        let once = cases(0.08);
+        let others = once.iter().map(|c| CalibrationCase { subject: format!("other {}", c.subject), ..c.clone() });
+        let others: Vec<CalibrationCase> = others.collect();
+        let alone = half(&once);
+        assert!((half(&[once.clone(), once.clone()].concat()) / alone - 1.0).abs() < 1e-9);
+        assert!(half(&[once, others].concat()) < 0.96 * alone);
     }
 
     #[test]

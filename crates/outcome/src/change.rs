@@ -138,17 +138,8 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::calibration::TierError;
+    use crate::sample::shot;
     use cicatrix_model::{QualityTier, View};
-
-    fn shot(value: f64) -> Shot {
-        Shot {
-            shot: 1,
-            quality_tier: QualityTier::Clinic,
-            is_reference: false,
-            values: vec![(Measure::Psi, value)],
-            readings: vec![],
-        }
-    }
 
     fn session(day: i8, baseline: bool, values: &[f64]) -> SeriesSession {
         let shots: Vec<Shot> = values.iter().map(|v| shot(*v)).collect();
@@ -163,7 +154,8 @@ mod tests {
     }
 
     fn table(sd: f64) -> Calibration {
-        let tiers = vec![TierError { tier: QualityTier::Clinic, sd_shot: 0.0, sd_session: sd, n: 100 }];
+        let tier = QualityTier::Clinic;
+        let tiers = vec![TierError { tier, sd_shot: 0.0, sd_session: sd, n_subjects: 50, n_changes: 100 }];
         let measures = vec![MeasureError { measure: Measure::Psi, beta: 1.0, bias: 0.0, tiers }];
         Calibration { id: "t-1".into(), made: String::new(), sets: vec![], n_subjects: 50, n_changes: 100, measures }
     }

@@ -13,3 +13,6 @@ pub use agreement::{Agreement, agreement};
 pub use calibration::{Calibration, CalibrationCase, CalibrationError, MeasureError, TierError, calibrate};
 pub use change::changes;
 pub use trend::trends;
+
+#[cfg(test)]
+mod sample;

@@ -1,38 +1,46 @@
-//! Course of a region: Theil–Sen slope of the ln index over sessions, with Sen's interval.
+//! Course of a region: Theil–Sen slope of the ln index over days, with Sen's interval.
+//!
+//! The points are the baseline (its day, 0) and each eligible follow-up (its day, its ln change). A change is the
+//! follow-up's own value less the baseline's, whose error e₀ therefore stands in every change with the same sign. It
+//! drops out: a slope between two points, `(y_j − y_i) / (t_j − t_i)`, stays the same when the baseline's value is added
+//! to all of them, and then each point is a session's own value with its own error. So the baseline is one uncertain
+//! point among the others; a line that had to pass through it would take it for exact.
+//!
+//! Theil 1950; Sen 1968, J. Am. Stat. Assoc. 63:1379. Robust to one bad session in four.
 
-use cicatrix_model::{Change, Measure, Trend};
+use std::collections::BTreeMap;
+
+use cicatrix_model::{Change, Measure, Region, Series, SessionKey, Trend};
 
 use crate::quantile::{Z975, median};
 
-/// Sessions, the baseline included, from which a trend is told: with four, not even the whole range of the slopes
-/// covers 95 %.
-const LEAST_SESSIONS: usize = 5;
+/// Days with a session, that of the baseline included, from which a trend is told: with four, not even the whole range
+/// of the slopes covers 95 %.
+const LEAST_DAYS: usize = 5;
+
+/// A session: its day since the baseline, and its ln change.
+type Point = (i64, f64);
 
 /// Trends of the primary measure over the baseline and the eligible sessions of a series.
-pub fn trends(changes: &[Change]) -> Vec<Trend> {
-    let primary: Vec<&Change> =
-        changes.iter().filter(|c| c.measure == Measure::Psi && c.endpoint_eligible && c.change_pct.is_some()).collect();
-    let mut regions: Vec<_> = primary.iter().map(|c| (&c.view, &c.region)).collect();
-    regions.sort();
-    regions.dedup();
-    let of = |view, region| {
-        let mut rows: Vec<&&Change> = primary.iter().filter(|c| &c.view == view && &c.region == region).collect();
-        rows.sort_by_key(|c| c.session);
-        region_trend(&rows)
-    };
-    regions.into_iter().filter_map(|(view, region)| of(view, region)).collect()
+pub fn trends(series: &Series, changes: &[Change]) -> Vec<Trend> {
+    let Some(baseline) = series.baseline_session else { return vec![] };
+    let counts = |c: &&Change| c.measure == Measure::Psi && c.endpoint_eligible && c.change_pct.is_some();
+    let mut regions: BTreeMap<&Region, Vec<&Change>> = BTreeMap::new();
+    for change in changes.iter().filter(counts) {
+        regions.entry(&change.region).or_default().push(change);
+    }
+    regions.into_values().filter_map(|rows| region_trend(baseline, rows)).collect()
 }
 
-fn region_trend(rows: &[&&Change]) -> Option<Trend> {
+fn region_trend(baseline: SessionKey, mut rows: Vec<&Change>) -> Option<Trend> {
+    rows.sort_by_key(|c| c.session);
     let (first, last) = (rows.first()?, rows.last()?);
     let change = |c: &Change| (1.0 + c.change_pct.unwrap_or(0.0) / 100.0).max(1e-6).ln();
-    let mut course = vec![0.0];
-    course.extend(rows.iter().map(|c| change(c)));
-    if course.len() < LEAST_SESSIONS {
-        return None;
-    }
-    let (slope, lo, hi) = theil_sen(&course);
-    let told = |v: f64| 100.0 * v.exp_m1();
+    let mut course: Vec<Point> = vec![(0, 0.0)];
+    course.extend(rows.iter().map(|c| (days(baseline, c.session), change(c))));
+    let (slope, lo, hi) = theil_sen(&course)?;
+    let step = mean_step(&course);
+    let told = |per_day: f64| 100.0 * (per_day * step).exp_m1();
     Some(Trend {
         view: first.view.clone(),
         region: first.region.clone(),
@@ -46,37 +54,90 @@ fn region_trend(rows: &[&&Change]) -> Option<Trend> {
     })
 }
 
-/// Median of the pairwise slopes over equal steps, and the slopes at the ranks that Kendall's statistic puts the 95 %
-/// interval at (Sen 1968); with few sessions that is their whole range.
-fn theil_sen(values: &[f64]) -> (f64, f64, f64) {
-    let n = values.len();
+fn days(from: SessionKey, to: SessionKey) -> i64 {
+    to.date.duration_since(from.date).as_hours() / 24
+}
+
+/// Mean time between two sessions, days.
+fn mean_step(course: &[Point]) -> f64 {
+    let days = || course.iter().map(|(day, _)| *day);
+    let span = days().max().unwrap_or(0) - days().min().unwrap_or(0);
+    span as f64 / (course.len() - 1) as f64
+}
+
+/// Median of the pairwise slopes a day, and the slopes at the ranks `(N ∓ z√V)/2` that Kendall's statistic puts the 95 %
+/// interval at: N slopes between different days, `V = [n(n−1)(2n+5) − Σ u(u−1)(2u+5)] / 18` for n sessions of which u
+/// share a day. With few sessions that is their whole range. `None` for too few days.
+fn theil_sen(course: &[Point]) -> Option<(f64, f64, f64)> {
     let mut slopes = Vec::new();
-    for i in 0..n {
-        for j in i + 1..n {
-            slopes.push((values[j] - values[i]) / (j - i) as f64);
+    let mut sessions: BTreeMap<i64, usize> = BTreeMap::new();
+    for (i, (day, value)) in course.iter().enumerate() {
+        *sessions.entry(*day).or_default() += 1;
+        for (other_day, other_value) in course[..i].iter().filter(|(other, _)| other != day) {
+            slopes.push((value - other_value) / (day - other_day) as f64);
         }
     }
+    if sessions.len() < LEAST_DAYS {
+        return None;
+    }
     slopes.sort_by(f64::total_cmp);
+    let variance = |n: usize| (n * (n - 1) * (2 * n + 5)) as f64 / 18.0;
+    let tied: f64 = sessions.values().map(|u| variance(*u)).sum();
     let count = slopes.len() as f64;
-    let m = n as f64;
-    let spread = Z975 * (m * (m - 1.0) * (2.0 * m + 5.0) / 18.0).sqrt();
+    let spread = Z975 * (variance(course.len()) - tied).sqrt();
     let rank = |r: f64| slopes[(r.max(0.0) as usize).min(slopes.len() - 1)];
     let (lo, hi) = (rank(((count - spread) / 2.0).floor() - 1.0), rank(((count + spread) / 2.0).ceil()));
-    (median(slopes.clone()), lo, hi)
+    Some((median(slopes.clone()), lo, hi))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cicatrix_model::{ChangeVerdict, QualityTier, SeriesSession, View};
+
+    /// One value a day.
+    fn daily(values: &[f64]) -> Vec<Point> {
+        (0..).zip(values.iter().copied()).collect()
+    }
+
+    fn session(date: &str) -> SeriesSession {
+        SeriesSession {
+            session: date.parse().unwrap(),
+            is_baseline: false,
+            endpoint_eligible: true,
+            regions: vec![],
+            reasons: vec![],
+        }
+    }
+
+    fn change(session: SessionKey, pct: f64) -> Change {
+        Change {
+            session,
+            view: View::FaceFrontal,
+            region: Region::whole(),
+            measure: Measure::Psi,
+            baseline_value: Some(1.0),
+            value: Some(1.0 + pct / 100.0),
+            change_pct: Some(pct),
+            ci95_lo: None,
+            ci95_hi: None,
+            mdc95_pct: None,
+            verdict: ChangeVerdict::NoDetectableChange,
+            reason: None,
+            quality_tier: Some(QualityTier::Clinic),
+            n_shots: 1,
+            endpoint_eligible: true,
+            calibration: "t-1".to_owned(),
+        }
+    }
 
     #[test]
     fn a_straight_course_has_its_slope_and_one_outlier_does_not_turn_it() {
-        let straight: Vec<f64> = (0..8).map(|i| -0.1 * f64::from(i)).collect();
-        let (slope, lo, hi) = theil_sen(&straight);
-        assert!((slope + 0.1).abs() < 1e-12 && (lo + 0.1).abs() < 1e-12 && (hi + 0.1).abs() < 1e-12);
-        let mut bent = straight;
-        bent[5] += 3.0;
-        assert!((theil_sen(&bent).0 + 0.1).abs() < 0.02);
+        let mut course = [0_i64, 30, 65, 72, 100, 190, 191, 400].map(|day| (day, -0.01 * day as f64));
+        let (slope, lo, hi) = theil_sen(&course).unwrap();
+        assert!([slope, lo, hi].iter().all(|s| (s + 0.01).abs() < 1e-12), "{slope} {lo} {hi}");
+        course[5].1 += 30.0;
+        assert!((theil_sen(&course).unwrap().0 + 0.01).abs() < 0.002);
     }
 
     #[test]
@@ -90,7 +151,42 @@ mod tests {
             }
         }
         slopes.sort_by(f64::total_cmp);
-        let (_, lo, hi) = theil_sen(&values);
+        let (_, lo, hi) = theil_sen(&daily(&values)).unwrap();
         assert_eq!((lo, hi), (slopes[10], slopes[34]));
+    }
+
+    #[test]
+    fn the_baselines_value_added_to_all_points_moves_no_slope() {
+        let values = [0.0, -0.1, -0.3, -0.2, -0.5, -0.4, -0.7];
+        let shifted: Vec<Point> = daily(&values).into_iter().map(|(day, value)| (day, value + 0.4)).collect();
+        let (a, b) = (theil_sen(&daily(&values)).unwrap(), theil_sen(&shifted).unwrap());
+        assert!((a.0 - b.0).abs() < 1e-12 && (a.1 - b.1).abs() < 1e-12 && (a.2 - b.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn sessions_of_one_day_have_no_slope_between_them() {
+        let course = [(0, 0.0), (10, -0.1), (10, 5.0), (20, -0.2), (30, -0.3), (40, -0.4), (50, -0.5)];
+        let (slope, lo, hi) = theil_sen(&course).unwrap();
+        assert!((slope + 0.01).abs() < 1e-9 && lo.is_finite() && hi.is_finite());
+        assert_eq!(theil_sen(&course[..5]), None, "four days");
+    }
+
+    #[test]
+    fn a_trend_is_told_a_session_at_their_mean_distance() {
+        let dates = ["2026-01-01", "2026-01-11", "2026-01-21", "2026-03-02", "2026-05-01"];
+        let sessions: Vec<SeriesSession> = dates.iter().map(|date| session(date)).collect();
+        let baseline = sessions[0].session;
+        let a_tenth_in_100_days = |s: &SeriesSession| {
+            let day = days(baseline, s.session) as f64;
+            change(s.session, 100.0 * (-0.001 * day).exp_m1())
+        };
+        let changes: Vec<Change> = sessions[1..].iter().map(a_tenth_in_100_days).collect();
+        let series = Series { view: View::FaceFrontal, baseline_session: Some(baseline), sessions };
+        let found = trends(&series, &changes);
+        let [trend] = &found[..] else { panic!("one region has one trend: {found:?}") };
+        // 120 days, 4 steps.
+        assert!((trend.pct_per_session - 100.0 * (-0.03_f64).exp_m1()).abs() < 1e-9, "{trend:?}");
+        assert_eq!((trend.n_sessions, trend.first), (5, changes[0].session.date));
+        assert!(trends(&Series { baseline_session: None, ..series }, &changes).is_empty());
     }
 }

@@ -33,6 +33,8 @@ pub fn inspect(bytes: &[u8], extension: &str, limits: &Limits) -> Result<Contain
         Format::Png => png(bytes, limits)?,
         Format::WebP => webp(bytes, limits)?,
         Format::Tiff => tiff(bytes, limits)?,
+        #[cfg(feature = "heic")]
+        Format::Heic => crate::heic::inspect(bytes, limits)?,
     };
     check_size(&container, limits)?;
     if container.trailing_bytes > limits.max_trailing_bytes {
@@ -58,15 +60,15 @@ fn check_size(container: &Container, limits: &Limits) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn corrupt(detail: impl Into<String>) -> Rejection {
+pub(crate) fn corrupt(detail: impl Into<String>) -> Rejection {
     Rejection::new(Reason::Corrupt, detail)
 }
 
-fn truncated(what: &str) -> Rejection {
+pub(crate) fn truncated(what: &str) -> Rejection {
     Rejection::new(Reason::Truncated, format!("the file ends inside {what}"))
 }
 
-fn icc_limit(size: u64, limits: &Limits) -> Result<(), Rejection> {
+pub(crate) fn icc_limit(size: u64, limits: &Limits) -> Result<(), Rejection> {
     if size <= limits.max_icc_bytes {
         return Ok(());
     }

@@ -12,22 +12,23 @@ use zune_jpeg::JpegDecoder;
 use crate::{Format, Frame, Limits, Metadata, Rejection, container::Container, frame::to_linear, inspect, profile};
 
 /// Samples as stored, spread to RGB.
-enum Samples {
+pub(crate) enum Samples {
     Eight(Vec<u8>),
     Sixteen(Vec<u16>),
 }
 
-struct Raw {
-    width: usize,
-    height: usize,
-    samples: Samples,
-    icc: Option<Vec<u8>>,
+pub(crate) struct Raw {
+    pub width: usize,
+    pub height: usize,
+    pub samples: Samples,
+    pub icc: Option<Vec<u8>>,
 }
 
 /// Decodes a photo. `extension` is what the file's name claims; limits are checked before a pixel is decoded.
 pub fn decode(bytes: &[u8], extension: &str, limits: &Limits) -> Result<(Frame, Metadata), Rejection> {
     let container = inspect(bytes, extension, limits)?;
     let metadata = Metadata::read(bytes);
+    let orientation = if container.format.decodes_upright() { 1 } else { metadata.orientation };
     let raw = match container.format {
         Format::Jpeg => jpeg(bytes, &container)?,
         Format::Png => {
@@ -40,10 +41,12 @@ pub fn decode(bytes: &[u8], extension: &str, limits: &Limits) -> Result<(Frame, 
         Format::Tiff => {
             generic(image::codecs::tiff::TiffDecoder::new(Cursor::new(bytes)).map_err(rejection)?, &container)?
         }
+        #[cfg(feature = "heic")]
+        Format::Heic => crate::heic::decode(bytes, &container)?,
     };
     let (width, height) = (raw.width, raw.height);
     let linear = linearize(raw)?;
-    Ok((upright(Frame { width, height, linear }, metadata.orientation), metadata))
+    Ok((upright(Frame { width, height, linear }, orientation), metadata))
 }
 
 fn budget(container: &Container) -> image::Limits {
@@ -217,7 +220,7 @@ mod tests {
         assert_eq!(reason(b"hello, I am a text file", "jpg"), Reason::TypeMismatch);
         assert_eq!(reason(b"", "jpg"), Reason::Truncated);
         assert_eq!(reason(&jpeg_file(), "png"), Reason::TypeMismatch);
-        assert_eq!(reason(b"\0\0\0\x18ftypheic", "heic"), Reason::FormatNotAllowed);
+        assert_eq!(reason(b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "avif"), Reason::FormatNotAllowed);
     }
 
     #[test]

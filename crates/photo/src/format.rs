@@ -2,6 +2,11 @@ use cicatrix_model::Reason;
 
 use crate::Rejection;
 
+#[cfg(feature = "heic")]
+const ISO_MEDIA: &str = "of this family of files only HEIC is read: export the photo as JPEG";
+#[cfg(not(feature = "heic"))]
+const ISO_MEDIA: &str = "HEIC and AVIF are not read by this build: export the photo as JPEG";
+
 /// File formats a photo may come in, told by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -9,6 +14,8 @@ pub enum Format {
     Png,
     WebP,
     Tiff,
+    #[cfg(feature = "heic")]
+    Heic,
 }
 
 impl Format {
@@ -20,10 +27,9 @@ impl Format {
             [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Ok(Format::Png),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Format::WebP),
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(Format::Tiff),
-            [_, _, _, _, b'f', b't', b'y', b'p', ..] => Err(Rejection::new(
-                Reason::FormatNotAllowed,
-                "HEIC and AVIF are not read by this build: export the photo as JPEG",
-            )),
+            #[cfg(feature = "heic")]
+            _ if crate::heic::is_heic(bytes) => Ok(Format::Heic),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => Err(Rejection::new(Reason::FormatNotAllowed, ISO_MEDIA)),
             _ => Err(Rejection::new(Reason::FormatNotAllowed, "the content is neither JPEG, PNG, WebP nor TIFF")),
         }
     }
@@ -35,8 +41,18 @@ impl Format {
             "png" => Some(Format::Png),
             "webp" => Some(Format::WebP),
             "tif" | "tiff" => Some(Format::Tiff),
+            #[cfg(feature = "heic")]
+            "heic" => Some(Format::Heic),
             _ => None,
         }
+    }
+
+    /// Whether the decoder turns the picture itself, so that EXIF's orientation must not turn it again.
+    pub(crate) fn decodes_upright(self) -> bool {
+        #[cfg(feature = "heic")]
+        return self == Format::Heic;
+        #[cfg(not(feature = "heic"))]
+        false
     }
 
     /// Checks the content against the name's extension.

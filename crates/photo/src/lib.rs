@@ -10,6 +10,8 @@ mod exposure;
 mod filter;
 mod format;
 mod frame;
+#[cfg(feature = "heic")]
+mod heic;
 mod limits;
 mod metadata;
 mod plane;

@@ -40,6 +40,8 @@ pub enum Entry {
     /// names no patient.
     Bad {
         why: String,
+        /// The session in whose folder it lies, if that can be told.
+        session: Option<SessionAddress>,
     },
 }
 

@@ -222,8 +222,8 @@ impl Handler for Desk {
         changes(series, &self.settings.calibration)
     }
 
-    fn trends(&self, changes: &[Change]) -> Vec<Trend> {
-        trends(changes)
+    fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
+        trends(series, changes)
     }
 }
 

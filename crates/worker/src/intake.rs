@@ -209,7 +209,12 @@ impl Intake {
             Entry::Manifest(address) if self.settings.takes(&address.clinic) => {
                 gathered.add_manifest(address, object.key);
             }
-            Entry::Bad { why } => outlet.bad_key(object.key.to_string(), why).await?,
+            Entry::Bad { why, session } => {
+                if let Some(address) = session.filter(|address| self.settings.takes(&address.clinic)) {
+                    gathered.add_misnamed(address);
+                }
+                outlet.bad_key(object.key.to_string(), why).await?;
+            }
             Entry::SessionsCsv if !table::PLACES.contains(&object.key.as_str()) => {
                 let detail = format!("this table is not read: move it to {}", table::PLACES.join(" or "));
                 outlet.problem(object.key.to_string(), detail).await?;

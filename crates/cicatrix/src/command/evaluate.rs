@@ -56,13 +56,14 @@ struct Photos {
 struct ChangeReport {
     n: usize,
     not_measurable: usize,
-    ccc: f64,
-    bias_pct: f64,
+    /// None of too few sessions, as the next three.
+    ccc: Option<f64>,
+    bias_pct: Option<f64>,
     /// Standard deviation of the error, percent, and 1.96 times it.
-    error_sd_pct: f64,
-    error_95_pct: f64,
+    error_sd_pct: Option<f64>,
+    error_95_pct: Option<f64>,
     /// Median of the reported MDC95, percent.
-    mdc95_pct: f64,
+    mdc95_pct: Option<f64>,
     /// Share of intervals that hold the true change.
     coverage: f64,
     no_change_n: usize,
@@ -77,11 +78,11 @@ struct ChangeReport {
 struct RegistrationReport {
     pairs: usize,
     refused: usize,
-    /// Median over pairs of each pair's median and 95th percentile; the worst pair.
-    median_px: f64,
-    p95_px: f64,
-    worst_median_px: f64,
-    worst_p95_px: f64,
+    /// Median over pairs of each pair's median and 95th percentile; the worst pair. None when all were refused.
+    median_px: Option<f64>,
+    p95_px: Option<f64>,
+    worst_median_px: Option<f64>,
+    worst_p95_px: Option<f64>,
 }
 
 async fn photos(ledger: &Ledger) -> anyhow::Result<Photos> {
@@ -133,16 +134,19 @@ async fn change(ledger: &Ledger, truth: &Truth) -> anyhow::Result<ChangeReport> 
         return Err(exit::bad_input("no change in the database belongs to this truth: run the series first"));
     }
     let found = agreement(&pairs);
-    (report.ccc, report.bias_pct, report.error_sd_pct) = (found.ccc, found.bias, found.sd);
-    report.error_95_pct = 1.96 * found.sd;
+    report.ccc = found.map(|a| a.ccc);
+    report.bias_pct = found.map(|a| a.bias);
+    report.error_sd_pct = found.map(|a| a.sd);
+    report.error_95_pct = found.map(|a| 1.96 * a.sd);
     report.mdc95_pct = quantile(&mut detectable, 0.5);
     report.coverage = covered as f64 / pairs.len() as f64;
     Ok(report)
 }
 
-fn quantile(values: &mut [f64], q: f64) -> f64 {
+/// `None` of no values.
+fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(((values.len() as f64 - 1.0) * q).max(0.0).round() as usize).copied().unwrap_or(f64::NAN)
+    values.get(((values.len() as f64 - 1.0) * q).max(0.0).round() as usize).copied()
 }
 
 fn registration(
@@ -153,7 +157,7 @@ fn registration(
 ) -> anyhow::Result<Option<RegistrationReport>> {
     let Some(step) = truth.map_step_px else { return Ok(None) };
     let beside = truth_path.parent().unwrap_or(Path::new("."));
-    let (mut medians, mut tails, mut refused) = (Vec::new(), Vec::new(), 0);
+    let (mut medians, mut tails, mut refused) = (Vec::<f64>::new(), Vec::<f64>::new(), 0);
     let mut fixed: Option<(&PhotoTruth, Prepared)> = None;
     for photo in &truth.photos {
         let path = source.join(&photo.file);
@@ -166,8 +170,8 @@ fn registration(
         match register(baseline, &ready, &protocol.align) {
             Ok(registration) => {
                 let mut errors = errors(&registration, &beside.join(map), step, &ready)?;
-                medians.push(quantile(&mut errors, 0.5));
-                tails.push(quantile(&mut errors, 0.95));
+                medians.extend(quantile(&mut errors, 0.5));
+                tails.extend(quantile(&mut errors, 0.95));
             }
             Err(_) => refused += 1,
         }
@@ -175,8 +179,8 @@ fn registration(
     Ok(Some(RegistrationReport {
         pairs: medians.len() + refused,
         refused,
-        worst_median_px: medians.iter().copied().fold(0.0, f64::max),
-        worst_p95_px: tails.iter().copied().fold(0.0, f64::max),
+        worst_median_px: quantile(&mut medians, 1.0),
+        worst_p95_px: quantile(&mut tails, 1.0),
         median_px: quantile(&mut medians, 0.5),
         p95_px: quantile(&mut tails, 0.5),
     }))
@@ -207,6 +211,11 @@ fn errors(registration: &Registration, map: &Path, step: f64, moving: &Prepared)
     Ok(errors)
 }
 
+/// A dash for what could not be computed.
+fn told(value: Option<f64>, digits: usize) -> String {
+    value.map_or("–".to_owned(), |v| format!("{v:.digits$}"))
+}
+
 impl Report {
     fn print(&self) -> anyhow::Result<()> {
         let mut table = TextTable::new(&["quantity", "value", "of"]);
@@ -215,20 +224,20 @@ impl Report {
         row("photos measured", p.measured.to_string(), p.n);
         row("photos refused, share", format!("{:.3}", p.refused_share), p.n);
         if let Some(r) = &self.registration {
-            row("registration error, median px", format!("{:.2}", r.median_px), r.pairs);
-            row("registration error, p95 px", format!("{:.2}", r.p95_px), r.pairs);
-            row("worst pair, median px", format!("{:.2}", r.worst_median_px), r.pairs);
-            row("worst pair, p95 px", format!("{:.2}", r.worst_p95_px), r.pairs);
+            row("registration error, median px", told(r.median_px, 2), r.pairs);
+            row("registration error, p95 px", told(r.p95_px, 2), r.pairs);
+            row("worst pair, median px", told(r.worst_median_px, 2), r.pairs);
+            row("worst pair, p95 px", told(r.worst_p95_px, 2), r.pairs);
             row("pairs refused", r.refused.to_string(), r.pairs);
         }
         let c = &self.change;
         row("sessions not measurable", c.not_measurable.to_string(), c.n);
         let n = c.n - c.not_measurable;
-        row("Lin's CCC of % change with true volume change", format!("{:.3}", c.ccc), n);
-        row("bias, %", format!("{:.1}", c.bias_pct), n);
-        row("error, SD %", format!("{:.1}", c.error_sd_pct), n);
-        row("error, 1.96 SD %", format!("{:.1}", c.error_95_pct), n);
-        row("reported MDC95, median %", format!("{:.1}", c.mdc95_pct), n);
+        row("Lin's CCC of % change with true volume change", told(c.ccc, 3), n);
+        row("bias, %", told(c.bias_pct, 1), n);
+        row("error, SD %", told(c.error_sd_pct, 1), n);
+        row("error, 1.96 SD %", told(c.error_95_pct, 1), n);
+        row("reported MDC95, median %", told(c.mdc95_pct, 1), n);
         row("95 % intervals that hold the truth, share", format!("{:.3}", c.coverage), n);
         row("false changes at true zero", c.false_changes.to_string(), c.no_change_n);
         row("wrong direction at 20 % and more", c.wrong_direction.to_string(), c.large_change_n);

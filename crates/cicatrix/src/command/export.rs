@@ -1,12 +1,14 @@
 //! `export`: a table as CSV or as JSON lines.
 
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cicatrix_ledger::{Cell, Ledger, LedgerError, Line, Table};
 use serde_json::{Map, Value};
+use tempfile::NamedTempFile;
 
 use crate::args::{ExportArgs, Format};
 use crate::config::Config;
@@ -14,12 +16,53 @@ use crate::exit;
 
 pub(crate) async fn export(args: &ExportArgs, settings: &Config) -> anyhow::Result<u8> {
     let ledger = open_existing(&settings.db).await?;
-    let target = writer(&args.output)?;
-    match args.format {
-        Format::Csv => csv(&ledger, args.table, target).await?,
-        Format::Json => json(&ledger, args.table, &[], target).await?,
+    let path = &args.output;
+    let cannot = || format!("cannot write {}", path.display());
+    if path == Path::new("-") {
+        write(&ledger, args, io::stdout()).await?;
+    } else if is_stream(path) {
+        write(&ledger, args, File::create(path).with_context(cannot)?).await?;
+    } else {
+        let new = NewFile::of(path).with_context(cannot)?;
+        write(&ledger, args, new.file.as_file()).await?;
+        new.put().with_context(cannot)?;
     }
     Ok(exit::DONE)
+}
+
+async fn write(ledger: &Ledger, args: &ExportArgs, target: impl Write + Send) -> anyhow::Result<()> {
+    let target = BufWriter::new(target);
+    match args.format {
+        Format::Csv => csv(ledger, args.table, target).await,
+        Format::Json => json(ledger, args.table, &[], target).await,
+    }
+}
+
+/// Something that is written to and not replaced, such as a pipe.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file())
+}
+
+/// A file that takes its place when it is whole. Until then the old one stays; dropped before, nothing is left of it.
+struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Beside the file whose place it will take; behind a link, that is the one the link leads to.
+    fn of(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Readable for whom the old file was, else for whom the umask allows; a temporary file is not by default.
+        let rights = fs::metadata(&path).map_or_else(|_| Permissions::from_mode(0o666), |old| old.permissions());
+        let file = tempfile::Builder::new().permissions(rights).tempfile_in(folder)?;
+        Ok(Self { file, path })
+    }
+
+    fn put(self) -> io::Result<()> {
+        self.file.persist(&self.path).map(|_| ()).map_err(|refused| refused.error)
+    }
 }
 
 /// Opens a ledger that must be there: reading makes no new database.
@@ -33,15 +76,7 @@ pub(crate) async fn open_existing(db: &str) -> anyhow::Result<Ledger> {
     Ledger::open(db).await.with_context(|| format!("the database {db}"))
 }
 
-fn writer(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufWriter::new(io::stdout())));
-    }
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Box::new(BufWriter::new(file)))
-}
-
-async fn csv(ledger: &Ledger, table: Table, target: Box<dyn Write + Send>) -> anyhow::Result<()> {
+async fn csv(ledger: &Ledger, table: Table, target: impl Write + Send) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(target);
     let mut each = |line: Line<'_>| {
         match line {
@@ -115,6 +150,35 @@ fn quiet_pipe(result: Result<(), LedgerError>) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_file_takes_the_place_of_the_old_one_only_when_it_is_put() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, link] = ["changes.csv", "link.csv"].map(|name| folder.path().join(name));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+
+        let mut half = NewFile::of(&path).unwrap();
+        half.file.write_all(b"ne").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        drop(half);
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names()), ("old", 2));
+
+        let mut whole = NewFile::of(&link).unwrap();
+        whole.file.write_all(b"new").unwrap();
+        whole.put().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names()), ("new", 2));
+        assert!(link.is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_device_and_a_folder_are_not_replaced() {
+        assert!(is_stream(Path::new("/dev/null")) && is_stream(Path::new("/")));
+        assert!(!is_stream(Path::new("nowhere.csv")));
+    }
 
     #[test]
     fn a_cell_that_looks_like_a_formula_is_defused() {

@@ -117,11 +117,14 @@ async fn change(select: SelectArgs, settings: &Config, verb: Verb) -> anyhow::Re
         Verb::Retry => (ledger.retry(&selection).await?, "will be tried again by the next 'cicatrix run'"),
         Verb::Cancel => (ledger.cancel(&selection).await?, "were cancelled"),
     };
-    out(&format!("{n} runs {word}."))?;
+    match n {
+        0 => out("No run was changed: there is none for which this can be done.")?,
+        n => out(&format!("{n} runs {word}."))?,
+    }
     Ok(exit::DONE)
 }
 
-/// Says how many runs a filter takes in and asks, unless told not to.
+/// Says how many runs a filter takes in and asks, unless told not to or there are none.
 async fn confirm(ledger: &Ledger, state: State, select: &SelectArgs, verb: Verb) -> anyhow::Result<()> {
     if select.yes {
         return Ok(());
@@ -131,6 +134,9 @@ async fn confirm(ledger: &Ledger, state: State, select: &SelectArgs, verb: Verb)
         matching.push(("reason", reason.code()));
     }
     let n = rows(ledger, Table::Photos, &matching, &["run_id"]).await?.len();
+    if n == 0 {
+        return Ok(());
+    }
     let word = if matches!(verb, Verb::Retry) { "Retry" } else { "Cancel" };
     if !std::io::stdin().is_terminal() {
         return Err(exit::bad_input(format!("{word} {n} runs? Say so with --yes")));

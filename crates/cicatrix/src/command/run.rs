@@ -41,6 +41,7 @@ pub(crate) async fn night(
     global: &Global,
     scan_only: bool,
 ) -> anyhow::Result<(u8, Summary)> {
+    let settings = &settings.with(args.workers, args.pixel_memory)?;
     let source = open(&args.source.source).await?;
     source.check().await?;
     let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
@@ -58,27 +59,25 @@ pub(crate) async fn night(
     let ledger = Ledger::open(&settings.db).await.with_context(|| format!("the database {}", settings.db))?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone());
-    let workers = args.workers.filter(|n| *n > 0).unwrap_or(settings.workers());
-    let (desk, night) = wire(args, settings, &source, pictures, workers, scan_only)?;
+    let (desk, night) = wire(settings, &source, pictures, scan_only)?;
     let summary = Night::new(ledger, intake, Arc::new(desk), night).run(stop, |p| shown.tell(p)).await?;
     shown.close();
     Ok((code(&summary), summary))
 }
 
 fn wire(
-    args: &RunArgs,
     settings: &Config,
     source: &Arc<dyn PhotoStore>,
     pictures: Option<Arc<dyn PhotoStore>>,
-    workers: usize,
     scan_only: bool,
 ) -> anyhow::Result<(Desk, NightSettings)> {
     let protocol = settings.protocol()?;
+    let workers = settings.workers();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let pixel = PixelSettings {
         program: std::env::current_exe().context("cannot find this program's own file")?,
         processes: workers,
-        memory_bytes: args.pixel_memory.unwrap_or(settings.pixel_memory_mib) << 20,
+        memory_bytes: settings.pixel_memory_mib << 20,
         cpu_limit: Duration::from_secs(settings.pixel_cpu_s),
         wall_limit: Duration::from_secs(80),
     };

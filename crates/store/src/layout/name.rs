@@ -47,7 +47,7 @@ pub(super) fn is_photo_extension(text: &str) -> bool {
 }
 
 pub(super) fn not_read(extension: &str) -> String {
-    format!("'.{extension}' is not read: export the photo as JPEG, PNG, WebP, TIFF or HEIC")
+    format!("'.{extension}' is not read: export the photo as JPEG, PNG, WebP or TIFF")
 }
 
 /// Reads `closeup.left_cheek.2` or, for the first shot, `closeup.left_cheek`: a view has a dot of its own.

@@ -118,10 +118,10 @@ impl Pattern {
         match Name::of(name) {
             Name::Photo { extension, .. } => match self.photo(key, extension) {
                 Some(photo) => Entry::Photo(photo),
-                None => Entry::Bad { why: format!("it does not follow the layout '{}'", self.text) },
+                None => self.bad(key, format!("it does not follow the layout '{}'", self.text)),
             },
-            Name::OtherPicture { extension } => Entry::Bad { why: not_read(&extension) },
-            Name::Unrelated if name == MANIFEST => self.manifest(key).map_or(Entry::Other, Entry::Manifest),
+            Name::OtherPicture { extension } => self.bad(key, not_read(&extension)),
+            Name::Unrelated if name == MANIFEST => self.beside(key).map_or(Entry::Other, Entry::Manifest),
             Name::Unrelated if key.as_str() == SESSIONS => Entry::SessionsCsv,
             Name::Unrelated => Entry::Other,
         }
@@ -138,7 +138,12 @@ impl Pattern {
         Some(PhotoAddress { session, view, shot, extension })
     }
 
-    fn manifest(&self, key: &ObjectKey) -> Option<SessionAddress> {
+    fn bad(&self, key: &ObjectKey, why: String) -> Entry {
+        Entry::Bad { why, session: self.beside(key) }
+    }
+
+    /// The session that the object's folder is of.
+    fn beside(&self, key: &ObjectKey) -> Option<SessionAddress> {
         let tokens = self.session_folder.as_deref()?;
         let folder = key.parent()?;
         let found = Matcher::of(tokens).find(tokens, folder.as_str(), Found::default())?;

@@ -24,7 +24,7 @@ pub(super) fn classify(key: &ObjectKey) -> Entry {
     }
     match photo_or_manifest(address, kind) {
         Ok(entry) => entry,
-        Err(why) => Entry::Bad { why },
+        Err(why) => Entry::Bad { why, session: session_address(address).ok() },
     }
 }
 

@@ -25,7 +25,7 @@ fn photo(session: SessionAddress, view: &str, shot: u16, extension: &str) -> Ent
 
 fn why_bad(layout: &Layout, text: &str) -> String {
     match layout.classify(&key(text)) {
-        Entry::Bad { why } => why,
+        Entry::Bad { why, .. } => why,
         other => panic!("{text:?} was taken for {other:?}"),
     }
 }
@@ -125,6 +125,23 @@ fn a_photo_out_of_place_says_why() {
         assert!(why.contains(expected), "{text}: {why}");
     }
     assert!(!why_bad(&layout, &cases[6].0).contains('Ä'), "a name was repeated");
+}
+
+#[test]
+fn a_photo_with_a_bad_name_is_still_of_its_session() {
+    let pattern = Layout::pattern("{patient}/{session}/{view}.{ext}", clinic("home")).unwrap();
+    let cases = [
+        (Layout::standard(), format!("{SESSION}/IMG_0042.jpg"), Some(session("c-014", "pt-7k2m", "2026-11-21-03"))),
+        (Layout::standard(), format!("{SESSION}/more/face.frontal.1.jpg"), None),
+        (pattern.clone(), "pt-1/2026-11-21/left.jpg".to_owned(), Some(session("home", "pt-1", "2026-11-21-01"))),
+        (pattern, "pt-1/left.jpg".to_owned(), None),
+    ];
+    for (layout, text, expected) in cases {
+        match layout.classify(&key(&text)) {
+            Entry::Bad { session, .. } => assert_eq!(session, expected, "{text}"),
+            other => panic!("{text:?} was taken for {other:?}"),
+        }
+    }
 }
 
 #[test]

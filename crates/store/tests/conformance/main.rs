@@ -1,13 +1,15 @@
 //! One suite that every backend runs, and what only a server can do wrong.
 //!
 //! S3 runs twice: in this process without a socket (s3s), always; and against a real server when
-//! `CICATRIX_TEST_S3_ENDPOINT` names one, see `server.rs`.
+//! `CICATRIX_TEST_S3_ENDPOINT` names one, see `s3_server.rs`.
 #![allow(clippy::unwrap_used)]
 
 #[cfg(feature = "s3")]
 mod faults;
 #[cfg(feature = "s3")]
 mod in_process;
+#[cfg(feature = "s3")]
+mod s3_server;
 #[cfg(feature = "s3")]
 mod server;
 mod suite;

@@ -6,7 +6,7 @@ use cicatrix_model::{ClinicId, PatientId, SessionKey, View};
 use cicatrix_store::{Layout, ObjectInfo, ObjectKey, PhotoAddress, SessionAddress};
 use jiff::civil::Date;
 
-/// Photos and manifests of one patient. A hundred visits of twenty photos are a tenth of it; beyond it is a mistake
+/// Objects of one patient. A hundred visits of twenty photos are a tenth of it; beyond it is a mistake
 /// or an attack, and the patient is left out so that the memory of a sweep has a bound (some 6 MB a patient).
 pub(super) const PATIENT_LIMIT: usize = 20_000;
 
@@ -37,6 +37,8 @@ pub(super) struct SessionDraft {
     pub(super) photos: Vec<ListedPhoto>,
     /// One, unless the session lies in two folders.
     pub(super) manifests: Vec<ObjectKey>,
+    /// Files beside them that are no photo by their name. They alone make no session.
+    pub(super) misnamed: usize,
 }
 
 /// A photo as its key describes it.
@@ -71,6 +73,12 @@ impl Gathered {
     pub(super) fn add_manifest(&mut self, address: SessionAddress, key: ObjectKey) {
         if let Some(draft) = self.session(address) {
             draft.manifests.push(key);
+        }
+    }
+
+    pub(super) fn add_misnamed(&mut self, address: SessionAddress) {
+        if let Some(draft) = self.session(address) {
+            draft.misnamed += 1;
         }
     }
 
@@ -114,7 +122,7 @@ impl PatientDraft {
             return None;
         }
         let draft = self.sessions.entry(address.session);
-        Some(draft.or_insert_with(|| SessionDraft { address, photos: Vec::new(), manifests: Vec::new() }))
+        Some(draft.or_insert_with(|| SessionDraft { address, photos: Vec::new(), manifests: Vec::new(), misnamed: 0 }))
     }
 
     pub(super) fn is_crowded(&self) -> bool {
@@ -129,13 +137,20 @@ impl PatientDraft {
 
     /// The day of the last session.
     pub(super) fn latest(&self) -> Option<Date> {
-        self.sessions.last_key_value().map(|(session, _)| session.date)
+        self.sessions.values().rfind(|draft| draft.is_session()).map(|draft| draft.address.session.date)
     }
 
     pub(super) fn into_visits(self) -> impl Iterator<Item = Visit> {
-        let last = self.sessions.len().saturating_sub(1);
-        let drafts = self.sessions.into_values().enumerate();
+        let drafts: Vec<SessionDraft> = self.sessions.into_values().filter(SessionDraft::is_session).collect();
+        let last = drafts.len().saturating_sub(1);
+        let drafts = drafts.into_iter().enumerate();
         drafts.map(move |(at, draft)| Visit { draft, is_first: at == 0, is_last: at == last })
+    }
+}
+
+impl SessionDraft {
+    fn is_session(&self) -> bool {
+        !self.photos.is_empty() || !self.manifests.is_empty()
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct PhotoSettings {
     /// Scale of photos without an entry in a manifest.
     pub(super) px_per_mm: Option<f64>,
     pub(super) max_bytes: u64,
+    /// Files in the session's folder that are no photo by their name.
+    pub(super) misnamed: usize,
 }
 
 /// An object that is not read because another one has its place.
@@ -51,7 +53,7 @@ pub(super) fn choose(
     }
     if let Some(manifest) = manifest {
         for entry in manifest.said.photos.iter().filter(|entry| !files.contains(&entry.file)) {
-            photos.entry((entry.view.clone(), entry.n)).or_insert_with(|| missing(entry, manifest));
+            photos.entry((entry.view.clone(), entry.n)).or_insert_with(|| missing(entry, manifest, how.misnamed));
         }
     }
     (photos.into_values().collect(), left_out)
@@ -136,12 +138,18 @@ fn other_size(entry: &PhotoEntry, bytes: u64) -> Option<(Reason, String)> {
     Some((Reason::ChecksumMismatch, detail))
 }
 
-fn missing(entry: &PhotoEntry, manifest: &Manifest) -> PhotoUpload {
-    let detail = format!(
+/// A photo that was renamed is told twice, as missing and as misnamed: the one points to the other.
+fn missing(entry: &PhotoEntry, manifest: &Manifest, misnamed: usize) -> PhotoUpload {
+    let mut detail = format!(
         "manifest.json names '{}', and there is no photo of that name beside it that follows the layout: upload it, \
          or take it out of the manifest",
         plain(&entry.file)
     );
+    if misnamed > 0 {
+        detail.push_str(&format!(
+            "; the folder holds {misnamed} file(s) whose names were not understood: see 'cicatrix quarantine list'"
+        ));
+    }
     PhotoUpload {
         view: entry.view.clone(),
         shot: entry.n,

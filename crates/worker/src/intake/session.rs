@@ -21,7 +21,7 @@ pub(super) fn assemble(
     max_bytes: u64,
 ) -> (SessionUpload, Vec<LeftOut>) {
     let problem = problem(&draft, &described, row);
-    let SessionDraft { address, photos, .. } = draft;
+    let SessionDraft { address, photos, misnamed, .. } = draft;
     // A manifest that contradicts its place may describe another session's photos.
     let trusted = match &described {
         Described::Manifest(manifest) if manifest.contradiction(&address).is_none() => Some(&**manifest),
@@ -31,7 +31,7 @@ pub(super) fn assemble(
         Described::Nothing => row.and_then(|row| row.px_per_mm),
         _ => None,
     };
-    let (photos, left_out) = choose(photos, trusted, PhotoSettings { px_per_mm, max_bytes });
+    let (photos, left_out) = choose(photos, trusted, PhotoSettings { px_per_mm, max_bytes, misnamed });
     let mut upload = by_keys(address, photos, problem);
     match described {
         Described::Nothing => by_row(&mut upload, row),

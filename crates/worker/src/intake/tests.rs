@@ -225,6 +225,24 @@ async fn a_file_that_only_the_manifest_names_is_told_as_missing() {
 }
 
 #[tokio::test]
+async fn a_photo_that_was_renamed_is_missing_with_a_word_on_the_other_name() {
+    let said = |date: &str| manifest(date, &json!([{"view": "face.frontal", "file": "face.frontal.1.jpg"}]));
+    let objects = [
+        manifest_at(S1, &said("2026-01-10")),
+        photo(S1, "frontal.jpg"),
+        manifest_at(S2, &said("2026-03-10")),
+        photo(OTHER, "frontal.jpg"),
+    ];
+    let (found, counts) = sweep(&objects).await;
+    let [renamed, missing] = sessions(&found)[..] else { panic!("{:?}", told(&found)) };
+    let detail = |upload: &SessionUpload| upload.photos[0].refused.clone().unwrap();
+    assert_eq!((detail(renamed).0, detail(missing).0), (Reason::ViewMissing, Reason::ViewMissing));
+    assert!(detail(renamed).1.contains("holds 1 file(s) whose names were not understood"), "{:?}", detail(renamed));
+    assert!(!detail(missing).1.contains("understood"), "{:?}", detail(missing));
+    assert_eq!((counts.bad_keys, counts.sessions, counts.patients), (2, 2, 1), "a bad name alone made a session");
+}
+
+#[tokio::test]
 async fn a_photo_that_is_not_as_described_is_refused() {
     let said = manifest(
         "2026-01-10",
