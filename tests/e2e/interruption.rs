@@ -115,3 +115,18 @@ fn a_killed_pixel_process_costs_no_photo() {
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
     assert_eq!(clinic.observations(), UNDISTURBED.observations);
 }
+
+/// A supervisor that stops a service signals every process of it.
+#[test]
+fn a_stop_signal_to_the_pixel_processes_costs_nothing() {
+    let clinic = Clinic::regular();
+    let mut running = clinic.start_run(&[]);
+    clinic.wait_for(&mut running, "measured", 1);
+    for pixel in running.pixel_processes() {
+        let _ = kill_process(pixel, Signal::TERM);
+    }
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(clinic.table("events").iter().all(|event| event["kind"] != "crashed"), "{ended}");
+    assert_eq!(clinic.observations(), UNDISTURBED.observations);
+}

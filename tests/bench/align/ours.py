@@ -86,9 +86,15 @@ def align(
     if done.returncode == REFUSED and said.get("verdict") == "refused":
         return Answer("refused", said.get("detail", ""), cpu_s=said.get("cpu_s") or {}, process_cpu_s=spent)
     if done.returncode != 0 or said.get("verdict") != "aligned":
-        return Answer("failed", f"exit {done.returncode}: {done.stderr.strip()[-300:]}", process_cpu_s=spent)
+        return Answer("failed", f"exit {done.returncode}: {_complaint(done.stderr)}", process_cpu_s=spent)
     mapped = None if places is None else np.array(said["points"], np.float64).reshape(-1, 3)
     return Answer("aligned", "", mapped, said["quality"], said.get("cpu_s") or {}, spent)
+
+
+def _complaint(text: str) -> str:
+    """The line that says what went wrong: the first that speaks of an error, else the last."""
+    lines = text.strip().splitlines() or [""]
+    return next((line for line in lines if "error" in line.lower()), lines[-1])[:300]
 
 
 def _children_cpu_s() -> float:

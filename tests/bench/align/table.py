@@ -118,7 +118,8 @@ def _level(kind: str, median_px: float, p95_px: float) -> Callable[[Results, str
             return NOTHING
         median = np.median([_px(line, "median_px") for line in lines])
         p95 = np.median([_px(line, "p95_px") for line in lines])
-        return f"{median:.2f} / {p95:.2f} (n {len(lines)})", bool(median <= median_px and p95 <= p95_px)
+        told = "refused" if np.isinf(median) else f"{median:.2f} / {p95:.2f}"
+        return f"{told} (n {len(lines)})", bool(median <= median_px and p95 <= p95_px)
 
     return measure
 
@@ -194,8 +195,9 @@ def _ratio(peer: str, most: float) -> Callable[[Results, str], Verdict]:
 
 
 def cost_ratios(results: Results, method: str, peer: str, step: str) -> list[float]:
-    """Per pair of the two levels, CPU time of a method by that of a peer."""
-    peers = {line["pair"]: line["cpu_s"]["total"] for line in results.of(peer, LEVEL_NAMES)}
+    """Per pair of the two levels that the peer finished, CPU time of a method by that of the peer."""
+    finished = [line for line in results.of(peer, LEVEL_NAMES) if line["verdict"] == "aligned"]
+    peers = {line["pair"]: line["cpu_s"]["total"] for line in finished}
     ratios = []
     for line in results.of(method, LEVEL_NAMES):
         spent = (line["cpu_s"] or {}).get(step)

@@ -92,13 +92,14 @@ def draw_scene(rng: np.random.Generator, width: int, height: int) -> Image:
     """A room of sorts: surfaces, outlines, writing, grain."""
     image = np.full((height, width, 3), rng.integers(60, 200, 3), np.uint8)
     for _ in range(60):
-        corner, far = rng.integers(0, [width, height], (2, 2)).tolist()
+        corner = rng.integers(0, [width, height]).tolist()
+        far = [place + int(rng.uniform(-0.3, 0.3) * height) for place in corner]
         colour = rng.integers(0, 256, 3).tolist()
         match rng.integers(0, 4):
             case 0:
                 cv2.rectangle(image, corner, far, colour, int(rng.choice([-1, 3, 12])))
             case 1:
-                cv2.circle(image, corner, int(rng.integers(5, height // 4)), colour, int(rng.choice([-1, 4])))
+                cv2.circle(image, corner, int(rng.integers(5, height // 6)), colour, int(rng.choice([-1, 4])))
             case 2:
                 cv2.line(image, corner, far, colour, int(rng.integers(1, 20)), cv2.LINE_AA)
             case _:

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, prepare};
 
@@ -13,6 +14,7 @@ pub(crate) const KEPT: usize = 2;
 
 /// Runs until the input ends. Returns an error only when a pipe breaks.
 pub fn serve(memory_bytes: u64, mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    ignore_stop_signals()?;
     let confinement = Confinement::enter(memory_bytes);
     reply(&mut output, &PixelReply::Ready { confinement: confinement.to_string() }, &[])?;
     let mut bench = Bench::default();
@@ -24,6 +26,15 @@ pub fn serve(memory_bytes: u64, mut input: impl Read, mut output: impl Write) ->
         let (answer, pictures) = bench.answer(request, &part);
         let pictures: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
         reply(&mut output, &answer, &pictures)?;
+    }
+    Ok(())
+}
+
+/// A supervisor may signal the whole group: the photo in work is still finished, and the parent, which was signalled
+/// too, ends this process by closing its input.
+fn ignore_stop_signals() -> io::Result<()> {
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::default())?;
     }
     Ok(())
 }
