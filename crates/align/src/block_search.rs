@@ -115,23 +115,25 @@ impl Cells {
         let to = (w as isize - dx.max(0)).max(from as isize) as usize;
         let mut out = Plane::filled(self.columns, self.rows, 0.0);
         let mut columns = vec![0.0f32; self.columns * CELL];
-        for (row, target) in out.data.chunks_exact_mut(self.columns).enumerate() {
-            columns.fill(0.0);
-            for y in row * CELL..((row + 1) * CELL).min(h) {
-                let sy = y as isize + dy;
-                if sy < 0 || sy >= h as isize {
-                    continue;
+        pulp::Arch::new().dispatch(|| {
+            for (row, target) in out.data.chunks_exact_mut(self.columns).enumerate() {
+                columns.fill(0.0);
+                for y in row * CELL..((row + 1) * CELL).min(h) {
+                    let sy = y as isize + dy;
+                    if sy < 0 || sy >= h as isize {
+                        continue;
+                    }
+                    let a = &a.row(y)[from..to];
+                    let b = &b.row(sy as usize)[(from as isize + dx) as usize..(to as isize + dx) as usize];
+                    for ((sum, a), b) in columns[from..to].iter_mut().zip(a).zip(b) {
+                        *sum += a * b;
+                    }
                 }
-                let a = &a.row(y)[from..to];
-                let b = &b.row(sy as usize)[(from as isize + dx) as usize..(to as isize + dx) as usize];
-                for ((sum, a), b) in columns[from..to].iter_mut().zip(a).zip(b) {
-                    *sum += a * b;
+                for (cell, sums) in target.iter_mut().zip(columns.chunks_exact(CELL)) {
+                    *cell = sums.iter().sum::<f32>() / (CELL * CELL) as f32;
                 }
             }
-            for (cell, sums) in target.iter_mut().zip(columns.chunks_exact(CELL)) {
-                *cell = sums.iter().sum::<f32>() / (CELL * CELL) as f32;
-            }
-        }
+        });
         out
     }
 

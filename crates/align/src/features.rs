@@ -31,10 +31,12 @@ const PARTS: usize = 8;
 
 /// Bins of a descriptor: 4 × 4 cells of 8 directions.
 const BINS: usize = 128;
+/// The same with a cell around, 6 × 6, for what falls outside.
+const PADDED: usize = 288;
 /// Side of a cell in units of the point's scale.
 const CELL_WIDTH: f32 = 3.0;
 /// Lattice points a side: 4 cells and half a cell around.
-const LATTICE: usize = 20;
+const LATTICE: usize = 18;
 /// Length of a descriptor, chosen so that squared distances fit 32 bits and a bin 16.
 const LENGTH: f32 = 1024.0;
 
@@ -48,6 +50,7 @@ pub(crate) struct Features {
 impl Features {
     /// Finds points in a level; `place` maps the level's pixels to the photo's.
     pub(crate) fn find(normalized: &Plane, place: impl Fn(f64) -> f64) -> Self {
+        let windows = Windows::new();
         let octaves = octaves(normalized);
         let mut extrema = Vec::new();
         for (index, octave) in octaves.iter().enumerate() {
@@ -57,9 +60,9 @@ impl Features {
         for extremum in strongest(extrema, normalized.width, normalized.height) {
             let octave = &octaves[extremum.octave];
             let scale = (1 << extremum.octave) as f32;
-            for angle in octave.orientations(&extremum) {
+            for angle in octave.orientations(&extremum, &windows) {
                 found.points.push([extremum.x, extremum.y].map(|v| place(f64::from(v * scale))));
-                found.descriptors.push(octave.describe(&extremum, angle));
+                found.descriptors.push(octave.describe(&extremum, angle, &windows));
             }
         }
         found
@@ -69,13 +72,15 @@ impl Features {
     pub(crate) fn matches(&self, other: &Features) -> Vec<([f64; 2], [f64; 2])> {
         let mut columns = vec![Best::default(); other.descriptors.len()];
         let mut rows = vec![Best::default(); self.descriptors.len()];
-        for (i, (row, descriptor)) in rows.iter_mut().zip(&self.descriptors).enumerate() {
-            for (j, (column, candidate)) in columns.iter_mut().zip(&other.descriptors).enumerate() {
-                let likeness = dot(descriptor, candidate);
-                row.offer(j, likeness);
-                column.offer(i, likeness);
+        pulp::Arch::new().dispatch(|| {
+            for (i, (row, descriptor)) in rows.iter_mut().zip(&self.descriptors).enumerate() {
+                for (j, (column, candidate)) in columns.iter_mut().zip(&other.descriptors).enumerate() {
+                    let likeness = dot(descriptor, candidate);
+                    row.offer(j, likeness);
+                    column.offer(i, likeness);
+                }
             }
-        }
+        });
         let kept = rows.iter().enumerate().filter(|(i, best)| {
             best.is_distinct() && columns[best.index].index == *i && columns[best.index].is_distinct()
         });
@@ -83,6 +88,7 @@ impl Features {
     }
 }
 
+#[inline(always)]
 fn dot(a: &[i16; BINS], b: &[i16; BINS]) -> i32 {
     a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
 }
@@ -102,6 +108,7 @@ impl Default for Best {
 }
 
 impl Best {
+    #[inline(always)]
     fn offer(&mut self, index: usize, likeness: i32) {
         if likeness > self.most {
             (self.index, self.second, self.most) = (index, self.most, likeness);
@@ -249,20 +256,14 @@ impl Octave {
     }
 
     /// Main directions around a point: peaks of the gradient histogram, at most two.
-    fn orientations(&self, point: &Extremum) -> Vec<f32> {
+    fn orientations(&self, point: &Extremum, windows: &Windows) -> Vec<f32> {
         const DIRECTIONS: usize = 36;
-        const REACH: i32 = 9;
         let mut histogram = [0.0f32; DIRECTIONS];
-        let step = 0.5 * point.sigma;
-        for j in -REACH..=REACH {
-            for i in -REACH..=REACH {
-                // A Gaussian window of 1.5 times the scale, on a lattice of half the scale.
-                let weight = (-((i * i + j * j) as f32) * 0.25 / (2.0 * 1.5 * 1.5)).exp();
-                let (x, y) = (point.x + i as f32 * step, point.y + j as f32 * step);
-                if let Some([gx, gy]) = self.gradient(point.layer, x, y) {
-                    let bin = (angle_of(gx, gy) * (DIRECTIONS as f32 / TAU)) as usize % DIRECTIONS;
-                    histogram[bin] += weight * (gx * gx + gy * gy).sqrt();
-                }
+        for &([u, v], weight) in &windows.orientation {
+            let (x, y) = (point.x + u * point.sigma, point.y + v * point.sigma);
+            if let Some([gx, gy]) = self.gradient(point.layer, x, y) {
+                let bin = (angle_of(gx, gy) * (DIRECTIONS as f32 / TAU)) as usize % DIRECTIONS;
+                histogram[bin] += weight * (gx * gx + gy * gy).sqrt();
             }
         }
         let around = |h: &[f32; DIRECTIONS], i: usize, d: usize| h[(i + d) % DIRECTIONS];
@@ -288,40 +289,55 @@ impl Octave {
     }
 
     /// Histograms of gradient directions in 4 × 4 cells around a point, turned by `angle`.
-    fn describe(&self, point: &Extremum, angle: f32) -> [i16; BINS] {
+    fn describe(&self, point: &Extremum, angle: f32, windows: &Windows) -> [i16; BINS] {
         let (sin, cos) = angle.sin_cos();
-        let cells_a_step = 5.0 / LATTICE as f32;
-        let mut bins = [0.0f32; BINS];
-        for j in 0..LATTICE {
-            let v = (j as f32 + 0.5) * cells_a_step - 2.5;
-            for i in 0..LATTICE {
-                let u = (i as f32 + 0.5) * cells_a_step - 2.5;
-                let (du, dv) = (u * CELL_WIDTH * point.sigma, v * CELL_WIDTH * point.sigma);
-                let (x, y) = (point.x + cos * du - sin * dv, point.y + sin * du + cos * dv);
-                let Some([gx, gy]) = self.gradient(point.layer, x, y) else { continue };
-                let (along, across) = (cos * gx + sin * gy, cos * gy - sin * gx);
-                let weight = (-(u * u + v * v) / 8.0).exp() * (along * along + across * across).sqrt();
-                let direction = angle_of(along, across) * (8.0 / TAU);
-                spread(&mut bins, [u + 1.5, v + 1.5], direction, weight);
-            }
+        let cell = CELL_WIDTH * point.sigma;
+        let mut bins = [0.0f32; PADDED];
+        for &([u, v], window) in &windows.descriptor {
+            let (x, y) = (point.x + cell * (cos * u - sin * v), point.y + cell * (sin * u + cos * v));
+            let Some([gx, gy]) = self.gradient(point.layer, x, y) else { continue };
+            let (along, across) = (cos * gx + sin * gy, cos * gy - sin * gx);
+            let weight = window * (along * along + across * across).sqrt();
+            spread(&mut bins, [u + 2.5, v + 2.5], angle_of(along, across) * (8.0 / TAU), weight);
         }
+        let bins: [f32; BINS] = std::array::from_fn(|i| bins[(i / 32 + 1) * 48 + i % 32 + 8]);
         let sum: f32 = bins.iter().sum::<f32>().max(1e-12);
         bins.map(|b| ((b / sum).sqrt() * LENGTH).round() as i16)
     }
 }
 
-/// Adds a gradient to the two nearest cells each way and the two nearest directions.
-fn spread(bins: &mut [f32; BINS], cell: [f32; 2], direction: f32, weight: f32) {
-    let (cx, cy, d0) = (cell[0].floor(), cell[1].floor(), direction.floor());
-    let (fx, fy, fd) = (cell[0] - cx, cell[1] - cy, direction - d0);
-    for (row, wy) in [(cy, 1.0 - fy), (cy + 1.0, fy)] {
-        for (column, wx) in [(cx, 1.0 - fx), (cx + 1.0, fx)] {
-            if (0.0..4.0).contains(&row) && (0.0..4.0).contains(&column) {
-                let base = (row as usize * 4 + column as usize) * 8;
-                bins[base + d0 as usize % 8] += weight * wy * wx * (1.0 - fd);
-                bins[base + (d0 as usize + 1) % 8] += weight * wy * wx * fd;
-            }
+/// Adds a gradient to the two nearest cells each way and the two nearest directions. Cells count from 0 to 5, the
+/// outer ones are thrown away.
+fn spread(bins: &mut [f32; PADDED], cell: [f32; 2], direction: f32, weight: f32) {
+    let (cx, cy, d) = (cell[0] as usize, cell[1] as usize, direction as usize);
+    let (fx, fy, fd) = (cell[0] - cx as f32, cell[1] - cy as f32, direction - d as f32);
+    let (d0, d1) = (d % 8, (d + 1) % 8);
+    for (row, wy) in [(cy, weight * (1.0 - fy)), (cy + 1, weight * fy)] {
+        for (column, w) in [(cx, wy * (1.0 - fx)), (cx + 1, wy * fx)] {
+            let base = (row * 6 + column) * 8;
+            bins[base + d0] += w * (1.0 - fd);
+            bins[base + d1] += w * fd;
         }
+    }
+}
+
+/// Where gradients are read around a point, in units of its scale or its cells, and how much each counts.
+struct Windows {
+    orientation: Vec<([f32; 2], f32)>,
+    descriptor: Vec<([f32; 2], f32)>,
+}
+
+impl Windows {
+    fn new() -> Self {
+        let lattice = |n: usize, step: f32, sigma: f32| {
+            let place = move |i: usize| (i as f32 - (n as f32 - 1.0) / 2.0) * step;
+            let node = move |i: usize| {
+                let [u, v] = [place(i % n), place(i / n)];
+                ([u, v], (-(u * u + v * v) / (2.0 * sigma * sigma)).exp())
+            };
+            (0..n * n).map(node).collect()
+        };
+        Self { orientation: lattice(15, 0.6, 1.5), descriptor: lattice(LATTICE, 5.0 / LATTICE as f32, 2.0) }
     }
 }
 

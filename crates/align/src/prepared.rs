@@ -2,6 +2,7 @@ use cicatrix_photo::{Frame, Plane};
 
 use crate::features::Features;
 use crate::local_contrast::normalize;
+use crate::settings::Precision;
 
 /// Pixels of the finest level: beyond 3 MP the gain is under 0.02 px and the cost is four times higher.
 const FINEST_PIXELS: usize = 3_200_000;
@@ -17,6 +18,8 @@ const SHORTEST_SIDE: usize = 96;
 pub(crate) struct Level {
     /// Pixels of the photo per pixel of the level: 1, 2, 4, …
     pub(crate) factor: usize,
+    /// 0 for the finest level that the photo can have, then 1, 2, …
+    pub(crate) rank: usize,
     /// Locally normalized green.
     pub(crate) normalized: Plane,
 }
@@ -32,26 +35,34 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    pub fn new(frame: &Frame) -> Self {
-        let mut plane = frame.green_for_matching();
+    /// `precision` as it will be asked of the registration: for scoring the finest level is not made.
+    pub fn new(frame: &Frame, precision: Precision) -> Self {
         let mut factor = 1;
-        while plane.data.len() > FINEST_PIXELS {
-            (plane, factor) = (plane.half(), factor * 2);
+        while frame.pixels() > FINEST_PIXELS * factor * factor {
+            factor *= 2;
         }
+        let mut plane = frame.green_for_matching(factor);
         let mut levels = Vec::new();
         let mut features = None;
-        for level in 0..LEVELS {
-            if level > 0 {
+        for rank in 0..LEVELS {
+            if rank > 0 {
                 if plane.width.min(plane.height) < 2 * SHORTEST_SIDE {
                     break;
                 }
                 (plane, factor) = (plane.half(), factor * 2);
             }
+            let too_fine =
+                rank == 0 && precision == Precision::Scoring && plane.width.min(plane.height) >= 2 * SHORTEST_SIDE;
+            if too_fine && plane.data.len() > FEATURE_PIXELS {
+                continue;
+            }
             let normalized = normalize(&plane);
             if features.is_none() && plane.data.len() <= FEATURE_PIXELS {
                 features = Some(Features::find(&normalized, |v| to_photo(v, factor)));
             }
-            levels.push(Level { factor, normalized });
+            if !too_fine {
+                levels.push(Level { factor, rank, normalized });
+            }
         }
         let features = features.unwrap_or_default();
         Self { width: frame.width, height: frame.height, levels, features }

@@ -6,16 +6,17 @@ use crate::block_search::{CELL, Matches, search, warp};
 use crate::field::Field;
 use crate::homography::{Homography, Pair};
 use crate::prepared::Prepared;
-use crate::settings::{AlignSettings, Precision};
+use crate::settings::AlignSettings;
 use crate::solve::solve;
 
-/// Curvature prior per level, coarse to fine: px of the level per cell².
-const TAU: [f64; 4] = [0.5, 0.5, 0.2, 0.075];
-/// Search radius per level, px of the level.
-const RADIUS: [usize; 4] = [4, 4, 3, 2];
-/// Passes per level. The first passes let the field grow from where blocks match into where they did not reach.
-const PASSES: [usize; 4] = [3, 2, 2, 1];
-/// Level, counted from the finest, that decides whether it is the same skin.
+/// Curvature prior per rank, finest first: px of the level per cell², in a level 1000 px wide. Skin of one photo bends
+/// the same however many pixels show it.
+const TAU: [f64; 4] = [0.15, 0.2, 0.25, 0.125];
+/// Search radius per rank, px of the level.
+const RADIUS: [usize; 4] = [2, 3, 4, 4];
+/// Passes per rank. The first passes let the field grow from where blocks match into where they did not reach.
+const PASSES: [usize; 4] = [1, 2, 2, 3];
+/// Rank that decides whether it is the same skin.
 const DECIDING: usize = 1;
 /// Inlier tolerance of the start, as a share of the longer side: 3 px at 1000.
 const START_TOLERANCE: f64 = 0.003;
@@ -129,21 +130,21 @@ pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -
     let pairs = fixed.features.matches(&moving.features);
     let (homography, inliers) = start(fixed, moving, &pairs, settings)?;
     let depth = fixed.levels.len();
-    let skip_finest = usize::from(settings.precision == Precision::Scoring && depth > 1);
     let coarsest = CELL * fixed.levels[depth - 1].factor;
     let mut field = bend(&pairs, &homography, Field::zero(coarsest, fixed.width, fixed.height));
     let mut last = None;
-    for level in (skip_finest..depth).rev() {
+    for level in (0..depth).rev() {
         let (f, m) = (&fixed.levels[level], &moving.levels[level.min(moving.levels.len() - 1)]);
-        let rank = TAU.len() - 1 - level;
+        let rank = f.rank;
+        let tau = TAU[rank] * 1000.0 / f.normalized.width as f64;
         field = field.regrid(CELL * f.factor, fixed.width, fixed.height);
         for _ in 0..PASSES[rank] {
             let (warped, inside) = warp(f, m, &Map { homography: &homography, field: &field });
             let matches = search(f, &warped, &inside, &field, RADIUS[rank]);
-            let residual = update(&mut field, &matches, f.factor, TAU[rank]);
+            let residual = update(&mut field, &matches, f.factor, tau);
             last = Some((matches, residual));
         }
-        if level == DECIDING.min(depth - 1) {
+        if rank == DECIDING.min(fixed.levels[depth - 1].rank) {
             let (matches, _) = last.as_ref().expect("a level has at least one pass");
             check(matches, settings)?;
         }

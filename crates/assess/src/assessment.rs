@@ -116,7 +116,8 @@ fn lay_over(reference: &Reference, frame: &Frame, itself: bool, protocol: &Proto
     if itself {
         return Ok(identity(&reference.prepared));
     }
-    register(&reference.prepared, &Prepared::new(frame), &protocol.align).map_err(|refusal| refusal.to_string())
+    register(&reference.prepared, &Prepared::new(frame, protocol.align.precision), &protocol.align)
+        .map_err(|refusal| refusal.to_string())
 }
 
 /// The failing readings in words.

@@ -83,7 +83,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
     let mask_digest = digest(&found, &grid);
     Ok(Reference {
-        prepared: Prepared::new(&frame),
+        prepared: Prepared::new(&frame, protocol.align.precision),
         grid,
         fine: fine_detail(&ln_green, &weight),
         patch,

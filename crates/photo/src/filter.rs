@@ -16,10 +16,10 @@ fn kernel(sigma: f32) -> Vec<f32> {
 /// Gaussian blur, σ in pixels.
 pub fn gaussian(plane: &Plane, sigma: f32) -> Plane {
     let half = kernel(sigma);
-    let blurred = rows(plane, &half);
-    columns(&blurred, &half)
+    pulp::Arch::new().dispatch(|| columns(&rows(plane, &half), &half))
 }
 
+#[inline(always)]
 fn rows(plane: &Plane, half: &[f32]) -> Plane {
     let (w, radius) = (plane.width, half.len() - 1);
     let mut out = Plane::filled(w, plane.height, 0.0);
@@ -43,6 +43,7 @@ fn rows(plane: &Plane, half: &[f32]) -> Plane {
     out
 }
 
+#[inline(always)]
 fn columns(plane: &Plane, half: &[f32]) -> Plane {
     let (w, h) = (plane.width, plane.height);
     let mut out = Plane::filled(w, h, 0.0);

@@ -44,10 +44,20 @@ impl Frame {
         Plane { width: self.width, height: self.height, data }
     }
 
-    /// Green on a square-root scale, 0 to 255: near enough to perceptual for matching, and noise is even in it.
-    pub fn green_for_matching(&self) -> Plane {
-        let data = self.linear.chunks_exact(3).map(|p| (f32::from(p[1]) / 65535.0).sqrt() * 255.0).collect();
-        Plane { width: self.width, height: self.height, data }
+    /// Green on a square-root scale, 0 to 255: near enough to perceptual for matching, and noise is even in it. Means
+    /// of `side` × `side` pixels; rows and columns that do not fill one are left out.
+    pub fn green_for_matching(&self, side: usize) -> Plane {
+        let root: Vec<f32> = (0..4096).map(|i| ((i as f32 + 0.5) / 4096.0).sqrt() * 255.0).collect();
+        let (width, height) = (self.width / side, self.height / side);
+        let scale = 1.0 / (side * side) as f32;
+        let mut plane = Plane::filled(width, height, 0.0);
+        for y in 0..height * side {
+            let row = &self.linear[3 * y * self.width..3 * (y + 1) * self.width];
+            for (sum, pixels) in plane.row_mut(y / side).iter_mut().zip(row.chunks_exact(3 * side)) {
+                *sum += pixels.chunks_exact(3).map(|p| root[usize::from(p[1] >> 4)]).sum::<f32>() * scale;
+            }
+        }
+        plane
     }
 
     /// The frame as 8-bit sRGB, for previews.

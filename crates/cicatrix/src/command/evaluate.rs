@@ -161,7 +161,7 @@ fn registration(
     let mut fixed: Option<(&PhotoTruth, Prepared)> = None;
     for photo in &truth.photos {
         let path = source.join(&photo.file);
-        let ready = prepared(&path, &protocol.limits)?;
+        let ready = prepared(&path, protocol)?;
         let Some(map) = &photo.map_from_baseline else {
             fixed = Some((photo, ready));
             continue;
