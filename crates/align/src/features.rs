@@ -229,7 +229,7 @@ impl Octave {
         }
         let hessian = nalgebra::Matrix3::new(xx, xy, xs, xy, yy, ys, xs, ys, ss);
         let offset = hessian.lu().solve(&-nalgebra::Vector3::from(gradient))?;
-        if offset.iter().any(|v| !(v.abs() <= 1.0)) {
+        if offset.iter().any(|v| v.is_nan() || v.abs() > 1.0) {
             return None;
         }
         let response = centre + 0.5 * (gradient[0] * offset[0] + gradient[1] * offset[1] + gradient[2] * offset[2]);

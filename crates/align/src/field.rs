@@ -23,6 +23,12 @@ impl Field {
         [at(column), at(row)]
     }
 
+    /// Index into the nodes of the cell that a place lies in, or of the nearest one.
+    pub(crate) fn cell_at(&self, [x, y]: [f64; 2]) -> usize {
+        let index = |v: f64, n: usize| (((v + 0.5).max(0.0) / self.cell as f64) as usize).min(n - 1);
+        index(y, self.rows) * self.columns + index(x, self.columns)
+    }
+
     /// Cell index (fractional) of a place in the photo.
     fn index(&self, place: f64) -> f64 {
         (place + 0.5) / self.cell as f64 - 0.5

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block_search::{CELL, Matches, search, warp};
+use crate::confidence::Evidence;
 use crate::field::Field;
 use crate::homography::{Homography, Pair};
-use crate::prepared::Prepared;
+use crate::prepared::{Level, Prepared};
 use crate::settings::AlignSettings;
 use crate::solve::solve;
 
@@ -18,6 +19,10 @@ const RADIUS: [usize; 4] = [2, 3, 4, 4];
 const PASSES: [usize; 4] = [1, 2, 2, 3];
 /// Rank that decides whether it is the same skin.
 const DECIDING: usize = 1;
+/// Median correlation from which the finest level is free.
+const FREE_CORRELATION: f32 = 0.75;
+/// Precision of the anchor per unit of correlation below that; 16 per px² at 0.65, a σ of a quarter pixel.
+const ANCHOR: f64 = 160.0;
 /// Inlier tolerance of the start, as a share of the longer side: 3 px at 1000.
 const START_TOLERANCE: f64 = 0.003;
 
@@ -53,6 +58,8 @@ pub struct Quality {
     /// Distance between what blocks measured and the smooth field, px of the fixed photo.
     pub residual_median_px: f64,
     pub residual_p95_px: f64,
+    /// Mean probability over the cells inside both photos that a place is off by less than 1 px of the fixed photo.
+    pub confidence: f32,
     /// Length scale moving/fixed at the centre.
     pub scale: f64,
     /// Rotation at the centre, degrees.
@@ -83,6 +90,8 @@ pub struct Registration {
     field: Field,
     /// Correlation per cell of the field, 0 outside the moving photo.
     correlation: Vec<f32>,
+    /// Probability per cell of being off by less than 1 px, 0 outside the moving photo.
+    confidence: Vec<f32>,
     pub quality: Quality,
 }
 
@@ -93,10 +102,13 @@ impl Registration {
     }
 
     /// Correlation of the block that a place of the fixed photo lies in, 0 to 1.
-    pub fn correlation_at(&self, [x, y]: [f64; 2]) -> f32 {
-        let index = |v: f64, n: usize| (((v + 0.5).max(0.0) / self.field.cell as f64) as usize).min(n - 1);
-        let at = index(y, self.field.rows) * self.field.columns + index(x, self.field.columns);
-        self.correlation[at].clamp(0.0, 1.0)
+    pub fn correlation_at(&self, place: [f64; 2]) -> f32 {
+        self.correlation[self.field.cell_at(place)].clamp(0.0, 1.0)
+    }
+
+    /// Probability that the map is off by less than 1 px of the fixed photo at a place of it, 0 to 1.
+    pub fn confidence_at(&self, place: [f64; 2]) -> f32 {
+        self.confidence[self.field.cell_at(place)]
     }
 
     /// Determinant of the map's Jacobian: how much an area grows from the fixed to the moving photo.
@@ -117,41 +129,72 @@ pub fn identity(photo: &Prepared) -> Registration {
         matched_share: 1.0,
         residual_median_px: 0.0,
         residual_p95_px: 0.0,
+        confidence: 1.0,
         scale: 1.0,
         rotation_deg: 0.0,
         overlap: 1.0,
     };
     let correlation = vec![1.0; field.nodes.len()];
-    Registration { homography: Homography::identity(), field, correlation, quality }
+    let confidence = correlation.clone();
+    Registration { homography: Homography::identity(), field, correlation, confidence, quality }
 }
 
 /// Lays `moving` over `fixed`.
 pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -> Result<Registration, Refusal> {
     let pairs = fixed.features.matches(&moving.features);
     let (homography, inliers) = start(fixed, moving, &pairs, settings)?;
-    let depth = fixed.levels.len();
-    let coarsest = CELL * fixed.levels[depth - 1].factor;
+    let coarsest = CELL * fixed.levels[fixed.levels.len() - 1].factor;
     let mut field = bend(&pairs, &homography, Field::zero(coarsest, fixed.width, fixed.height));
     let mut last = None;
-    for level in (0..depth).rev() {
-        let (f, m) = (&fixed.levels[level], &moving.levels[level.min(moving.levels.len() - 1)]);
-        let rank = f.rank;
-        let tau = TAU[rank] * 1000.0 / f.normalized.width as f64;
-        field = field.regrid(CELL * f.factor, fixed.width, fixed.height);
-        for _ in 0..PASSES[rank] {
-            let (warped, inside) = warp(f, m, &Map { homography: &homography, field: &field });
-            let matches = search(f, &warped, &inside, &field, RADIUS[rank]);
-            let residual = update(&mut field, &matches, f.factor, tau);
-            last = Some((matches, residual));
+    for (index, level) in fixed.levels.iter().enumerate().rev() {
+        let other = &moving.levels[index.min(moving.levels.len() - 1)];
+        let begin = field.regrid(CELL * level.factor, fixed.width, fixed.height);
+        let Some((finer, step)) = refine(&begin, level, other, &homography, last.is_some(), settings) else { break };
+        if level.rank == DECIDING || index == 0 && level.rank < DECIDING && last.is_none() {
+            check(&step.matches, settings)?;
         }
-        if rank == DECIDING.min(fixed.levels[depth - 1].rank) {
-            let (matches, _) = last.as_ref().expect("a level has at least one pass");
-            check(matches, settings)?;
-        }
+        let evidence = Evidence::new(level, &step.matches, &step.distance, &step.weights, &begin, &finer);
+        field = finer;
+        last = Some((step, evidence));
     }
-    let (matches, residual) = last.expect("a photo has at least one level");
-    let quality = quality(&matches, &residual, inliers, &homography, fixed);
-    Ok(Registration { homography, field, correlation: matches.peak, quality })
+    let (step, evidence) = last.expect("a photo has at least one level, and the first is never left out");
+    let quality = quality(&step, &evidence, inliers, &homography, fixed);
+    Ok(Registration { homography, field, correlation: step.matches.peak, confidence: evidence.confidence(), quality })
+}
+
+/// What the last pass over a level found.
+struct Step {
+    matches: Matches,
+    /// Distance of what each cell measured from the field, px of the photo.
+    distance: Vec<f64>,
+    /// Tukey weight of each cell.
+    weights: Vec<f64>,
+}
+
+/// Searches one level from `begin`. Nothing, if a level may be left out and its correlation says that it shows noise.
+fn refine(
+    begin: &Field,
+    fixed: &Level,
+    moving: &Level,
+    homography: &Homography,
+    optional: bool,
+    settings: &AlignSettings,
+) -> Option<(Field, Step)> {
+    let tau = TAU[fixed.rank] * 1000.0 / fixed.normalized.width as f64;
+    let mut field = begin.clone();
+    let mut step = None;
+    for _ in 0..PASSES[fixed.rank] {
+        let (warped, inside) = warp(fixed, moving, &Map { homography, field: &field });
+        let matches = search(fixed, &warped, &inside, &field, RADIUS[fixed.rank]);
+        let correlation = median(&mut inside_peaks(&matches));
+        if optional && fixed.rank == 0 && correlation < settings.min_correlation {
+            return None;
+        }
+        let anchor = if fixed.rank == 0 { ANCHOR * f64::from(FREE_CORRELATION - correlation).max(0.0) } else { 0.0 };
+        let (distance, weights) = update(&mut field, &matches, fixed.factor, tau, anchor);
+        step = Some(Step { matches, distance, weights });
+    }
+    step.map(|step| (field, step))
 }
 
 fn start(
@@ -192,7 +235,7 @@ fn bend(pairs: &[Pair], homography: &Homography, field: Field) -> Field {
     let scale = 1.0 / field.cell as f64;
     let measured: Vec<[f64; 2]> = sums.iter().map(|(s, n)| s.map(|v| scale * v / f64::max(*n, 1.0))).collect();
     let precision: Vec<[f64; 3]> = sums.iter().map(|(_, n)| [BEND_PRECISION * n, 0.0, BEND_PRECISION * n]).collect();
-    let solution = solve(field.columns, &measured, &precision, BEND_TAU, &field.nodes);
+    let solution = solve(field.columns, &measured, &precision, BEND_TAU, 0.0, &field.nodes);
     let nodes = solution.nodes.iter().map(|u| u.map(|v| v / scale)).collect();
     Field { nodes, ..field }
 }
@@ -201,20 +244,18 @@ fn centre(photo: &Prepared) -> [f64; 2] {
     [(photo.width as f64 - 1.0) / 2.0, (photo.height as f64 - 1.0) / 2.0]
 }
 
-/// Moves the field to what the blocks say; returns their distance to it in px of the photo, where they matched.
-fn update(field: &mut Field, matches: &Matches, factor: usize, tau: f64) -> Vec<f64> {
+/// Moves the field to what the blocks say. Returns how far from it each measured, px of the photo, and its weight.
+fn update(field: &mut Field, matches: &Matches, factor: usize, tau: f64, anchor: f64) -> (Vec<f64>, Vec<f64>) {
     let scale = factor as f64;
     let present: Vec<[f64; 2]> = field.nodes.iter().map(|u| u.map(|v| v / scale)).collect();
     let measured: Vec<[f64; 2]> = present.iter().zip(&matches.shift).map(|(u, s)| [u[0] + s[0], u[1] + s[1]]).collect();
-    let solution = solve(field.columns, &measured, &matches.precision, tau, &present);
+    let solution = solve(field.columns, &measured, &matches.precision, tau, anchor, &present);
     let mut residual = Vec::new();
     for (i, node) in solution.nodes.iter().enumerate() {
-        if matches.precision[i][0] > 0.0 && solution.weights[i] > 0.0 {
-            residual.push((node[0] - measured[i][0]).hypot(node[1] - measured[i][1]) * scale);
-        }
+        residual.push((node[0] - measured[i][0]).hypot(node[1] - measured[i][1]) * scale);
         field.nodes[i] = node.map(|v| v * scale);
     }
-    residual
+    (residual, solution.weights)
 }
 
 fn median(values: &mut [f32]) -> f32 {
@@ -250,8 +291,10 @@ fn check(matches: &Matches, settings: &AlignSettings) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn quality(matches: &Matches, residual: &[f64], inliers: usize, homography: &Homography, fixed: &Prepared) -> Quality {
-    let mut sorted = residual.to_vec();
+fn quality(step: &Step, evidence: &Evidence, inliers: usize, homography: &Homography, fixed: &Prepared) -> Quality {
+    let matches = &step.matches;
+    let voted = |i: &usize| matches.precision[*i][0] > 0.0 && step.weights[*i] > 0.0;
+    let mut sorted: Vec<f64> = (0..step.distance.len()).filter(voted).map(|i| step.distance[i]).collect();
     sorted.sort_by(f64::total_cmp);
     let quantile = |q: f64| sorted.get(((sorted.len() as f64 - 1.0) * q).max(0.0) as usize).copied().unwrap_or(0.0);
     let [x, y] = centre(fixed);
@@ -263,6 +306,7 @@ fn quality(matches: &Matches, residual: &[f64], inliers: usize, homography: &Hom
         matched_share: matched_share(matches),
         residual_median_px: quantile(0.5),
         residual_p95_px: quantile(0.95),
+        confidence: evidence.mean_confidence(),
         scale: homography.scale_at([x, y]).max(0.0).sqrt(),
         rotation_deg: (b[1] - a[1]).atan2(b[0] - a[0]).to_degrees(),
         overlap,

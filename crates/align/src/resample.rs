@@ -3,7 +3,9 @@
 //! Baseline and follow-up go through the same kernel on the same grid, the baseline by the identity: what is compared
 //! must have seen the same optics and the same interpolation, else unchanged skin comes out "improved".
 
-use cicatrix_photo::{Frame, Plane};
+use cicatrix_photo::{Frame, Plane, catmull_rom};
+
+use crate::Registration;
 
 /// A lattice over the fixed photo: node `(i, j)` lies at `origin + pitch · (i, j)` in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +56,40 @@ pub fn resample(frame: &Frame, grid: &Grid, map: impl Fn([f64; 2]) -> [f64; 2]) 
     patch
 }
 
+/// The moving photo laid over the fixed one at its size, for the eye: Catmull-Rom in linear light, black where it ends.
+pub fn lay_over(moving: &Frame, registration: &Registration, width: usize, height: usize) -> Frame {
+    let grid = Grid { origin_px: [0.0, 0.0], pitch_px: 1.0, width, height };
+    let lattice = Lattice::new(&grid, |place| registration.map(place));
+    let mut linear = vec![0u16; 3 * width * height];
+    for (i, pixel) in linear.chunks_exact_mut(3).enumerate() {
+        let (place, ..) = lattice.at(i % width, i / width);
+        if let Some(colour) = cubic(moving, place[0] as f32, place[1] as f32) {
+            pixel.copy_from_slice(&colour.map(|v| v.round().clamp(0.0, 65535.0) as u16));
+        }
+    }
+    Frame { width, height, linear }
+}
+
+/// `None` where the 4 × 4 support leaves the photo.
+fn cubic(frame: &Frame, x: f32, y: f32) -> Option<[f32; 3]> {
+    let within = x >= 1.0 && y >= 1.0 && x < frame.width as f32 - 2.0 && y < frame.height as f32 - 2.0;
+    if !within {
+        return None;
+    }
+    let (x0, y0) = (x as usize, y as usize);
+    let (across, down) = (catmull_rom(x - x0 as f32), catmull_rom(y - y0 as f32));
+    let mut sum = [0.0f32; 3];
+    for (j, wy) in down.iter().enumerate() {
+        let at = 3 * ((y0 + j - 1) * frame.width + x0 - 1);
+        for (pixel, wx) in frame.linear[at..at + 12].chunks_exact(3).zip(&across) {
+            for (s, v) in sum.iter_mut().zip(pixel) {
+                *s += wy * wx * f32::from(*v);
+            }
+        }
+    }
+    Some(sum)
+}
+
 /// The map on every `STEP`-th node.
 struct Lattice {
     columns: usize,
@@ -87,7 +123,8 @@ impl Lattice {
 
 /// Mean over the parallelogram of one node; `None` where it leaves the photo.
 fn mean(frame: &Frame, place: [f64; 2], right: [f64; 2], down: [f64; 2]) -> Option<[f32; 3]> {
-    let side = right[0].hypot(right[1]).max(down[0].hypot(down[1]));
+    let square = |step: [f64; 2]| step[0] * step[0] + step[1] * step[1];
+    let side = square(right).max(square(down)).sqrt();
     let n = (side.ceil() as usize).clamp(1, MOST_SAMPLES);
     let mut sum = [0.0f32; 3];
     for j in 0..n {

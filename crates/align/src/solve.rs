@@ -1,6 +1,6 @@
 //! Maximum-a-posteriori field: cells that were measured pull with their precision, a curvature prior does the rest.
 //!
-//! Minimises `Σ_c w_c (u_c − û_c)ᵀ A_c (u_c − û_c) + Σ |D²u|² / τ²` with Tukey weights `w` on the Mahalanobis residual,
+//! Minimises `Σ_c w_c (u_c − û_c)ᵀ A_c (u_c − û_c) + Σ |D²u|² / τ² + a Σ |u − u₀|²` with Tukey weights `w` on the Mahalanobis residual,
 //! so that cells whose skin changed, or whose match is wrong, lose their vote. Solved by conjugate gradients with a
 //! block-Jacobi preconditioner, in a fixed order: the same input gives the same bits.
 
@@ -10,7 +10,7 @@ pub(crate) type Precision2 = [f64; 3];
 const ROUNDS: usize = 3;
 /// Tukey cut in units of the median Mahalanobis distance.
 const CUT: f64 = 6.0;
-const MAX_STEPS: usize = 250;
+const MAX_STEPS: usize = 160;
 const TOLERANCE: f64 = 1e-3;
 
 pub(crate) struct Solution {
@@ -19,19 +19,21 @@ pub(crate) struct Solution {
     pub(crate) weights: Vec<f64>,
 }
 
-/// Solves for the field. `measured` in the same unit as `tau` (curvature per cell²); `start` warms the search.
+/// Solves for the field. `measured` in the same unit as `tau` (curvature per cell²); `anchor`
+/// is the precision with which every node is held at `start`, where the search begins.
 pub(crate) fn solve(
     columns: usize,
     measured: &[[f64; 2]],
     precision: &[Precision2],
     tau: f64,
+    anchor: f64,
     start: &[[f64; 2]],
 ) -> Solution {
     let mut weights = vec![1.0; measured.len()];
     let mut nodes = start.to_vec();
     for _ in 0..ROUNDS {
-        let system = System { columns, precision, weights: &weights, smooth: 1.0 / (tau * tau) };
-        system.conjugate_gradients(measured, &mut nodes);
+        let system = System { columns, precision, weights: &weights, smooth: 1.0 / (tau * tau), anchor };
+        system.conjugate_gradients(measured, start, &mut nodes);
         weights = tukey(measured, precision, &nodes);
     }
     Solution { nodes, weights }
@@ -56,6 +58,8 @@ struct System<'a> {
     precision: &'a [Precision2],
     weights: &'a [f64],
     smooth: f64,
+    /// Precision with which every node is held where it began, 1/px².
+    anchor: f64,
 }
 
 impl System<'_> {
@@ -63,8 +67,8 @@ impl System<'_> {
     fn apply(&self, u: &[[f64; 2]], out: &mut [[f64; 2]]) {
         for (i, (o, v)) in out.iter_mut().zip(u).enumerate() {
             let (a, w) = (self.precision[i], self.weights[i]);
-            o[0] = w * (a[0] * v[0] + a[1] * v[1]) + 1e-9 * v[0];
-            o[1] = w * (a[1] * v[0] + a[2] * v[1]) + 1e-9 * v[1];
+            o[0] = w * (a[0] * v[0] + a[1] * v[1]) + (self.anchor + 1e-9) * v[0];
+            o[1] = w * (a[1] * v[0] + a[2] * v[1]) + (self.anchor + 1e-9) * v[1];
         }
         for (u, out) in u.chunks_exact(self.columns).zip(out.chunks_exact_mut(self.columns)) {
             self.along_row(u, out);
@@ -126,16 +130,16 @@ impl System<'_> {
 
     /// Inverse of the 2×2 block on the diagonal; the curvature term has 20 there inside the grid.
     fn precondition(&self, r: &[[f64; 2]], out: &mut [[f64; 2]]) {
-        let base = 20.0 * self.smooth + 1e-9;
         for (i, (o, v)) in out.iter_mut().zip(r).enumerate() {
             let (a, w) = (self.precision[i], self.weights[i]);
+            let base = 20.0 * self.smooth + self.anchor + 1e-9;
             let (xx, xy, yy) = (w * a[0] + base, w * a[1], w * a[2] + base);
             let det = xx * yy - xy * xy;
             *o = [(yy * v[0] - xy * v[1]) / det, (xx * v[1] - xy * v[0]) / det];
         }
     }
 
-    fn conjugate_gradients(&self, measured: &[[f64; 2]], u: &mut [[f64; 2]]) {
+    fn conjugate_gradients(&self, measured: &[[f64; 2]], start: &[[f64; 2]], u: &mut [[f64; 2]]) {
         let n = u.len();
         let mut ap = vec![[0.0; 2]; n];
         self.apply(u, &mut ap);
@@ -143,7 +147,8 @@ impl System<'_> {
             .map(|i| {
                 let (a, w, m) = (self.precision[i], self.weights[i], measured[i]);
                 let b = [w * (a[0] * m[0] + a[1] * m[1]), w * (a[1] * m[0] + a[2] * m[1])];
-                [b[0] - ap[i][0], b[1] - ap[i][1]]
+                let held = start[i].map(|v| self.anchor * v);
+                [b[0] + held[0] - ap[i][0], b[1] + held[1] - ap[i][1]]
             })
             .collect();
         let mut z = vec![[0.0; 2]; n];
@@ -198,7 +203,7 @@ mod tests {
                 *a = [0.0; 3];
             }
         }
-        let solution = solve(columns, &measured, &precision, 0.2, &vec![[0.0; 2]; measured.len()]);
+        let solution = solve(columns, &measured, &precision, 0.2, 0.0, &vec![[0.0; 2]; measured.len()]);
         let worst = (0..measured.len())
             .map(|i| (solution.nodes[i][0] - truth(i)[0]).hypot(solution.nodes[i][1] - truth(i)[1]))
             .fold(0.0, f64::max);

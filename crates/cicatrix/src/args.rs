@@ -217,6 +217,13 @@ pub(crate) struct AlignArgs {
     /// CSV with header x,y: places in the fixed photo (upright, pixel centres at integers); '-' is stdin
     #[arg(long, value_name = "CSV")]
     pub(crate) points: Option<PathBuf>,
+    /// Writes the moving photo laid over the fixed one as PNG, resampled once in linear light; black where it ends
+    #[arg(long, value_name = "PNG")]
+    pub(crate) out: Option<PathBuf>,
+    /// Writes the confidence as a grey PNG of the fixed photo's size: white where an error under 1 px is certain
+    #[arg(long, value_name = "PNG")]
+    pub(crate) confidence: Option<PathBuf>,
+    /// Fine goes to half scale; scoring stops at a quarter, at about half of the cost
     #[arg(long, value_enum, default_value = "fine")]
     pub(crate) precision: PrecisionArg,
 }

@@ -28,6 +28,6 @@ pub use format::Format;
 pub use frame::{Frame, from_linear, to_linear};
 pub use limits::Limits;
 pub use metadata::Metadata;
-pub use plane::Plane;
+pub use plane::{Plane, catmull_rom};
 pub use preview::{PreviewError, encode_png, encode_webp, shrink};
 pub use rejection::Rejection;

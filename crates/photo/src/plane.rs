@@ -61,7 +61,7 @@ impl Plane {
 }
 
 /// Weights of the four neighbours at a fraction 0 to 1 between the middle two.
-pub(crate) fn catmull_rom(t: f32) -> [f32; 4] {
+pub fn catmull_rom(t: f32) -> [f32; 4] {
     let (t2, t3) = (t * t, t * t * t);
     [0.5 * (-t + 2.0 * t2 - t3), 0.5 * (2.0 - 5.0 * t2 + 3.0 * t3), 0.5 * (t + 4.0 * t2 - 3.0 * t3), 0.5 * (t3 - t2)]
 }

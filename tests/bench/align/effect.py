@@ -72,6 +72,7 @@ class Laid:
 
     photo: Image
     ring_growth: Values | None
+    verdict: str = "aligned"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +115,7 @@ def _measure(binary: Path, look: str, seed: int, args: argparse.Namespace, folde
             if isinstance(laid, str):
                 yield line | {"verdict": laid}
             else:
-                yield line | {"verdict": "aligned", **_compare(true, before.changes(laid.photo), laid.ring_growth)}
+                yield line | {"verdict": laid.verdict, **_compare(true, before.changes(laid.photo), laid.ring_growth)}
 
 
 def place_scars(rng: np.random.Generator, width: int, height: int) -> list[Scars]:
@@ -210,9 +211,9 @@ def _lay(binary: Path, method: str, first: Path, second: Path, rings: Values, ou
     if method in peers.METHODS:
         return _lay_by_peer(method, read_image(first), read_image(second), rings)
     answer = ours.align(binary, first, second, method.removeprefix("cicatrix-"), rings, lay_over=out)
-    if answer.verdict != "aligned" or answer.points is None:
+    if answer.points is None:
         return f"{answer.verdict}: {answer.detail}"
-    return Laid(read_image(out), _growth(rings, answer.points[:, :2]))
+    return Laid(read_image(out), _growth(rings, answer.points[:, :2]), answer.verdict)
 
 
 def _lay_by_peer(method: str, first: Image, second: Image, rings: Values) -> Laid | str:

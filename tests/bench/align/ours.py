@@ -20,6 +20,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 REFUSED = 65
 TIMEOUT_S = 900
 PRECISIONS = ("fine", "scoring")
+LAID = ("aligned", "uncertain")
+"""Verdicts that come with a map; `uncertain` is one that the program itself flags."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Answer:
     """What the program said."""
 
     verdict: str
-    """`aligned`, `refused` or `failed`."""
+    """`aligned`, `uncertain`, `refused` or `failed`."""
     detail: str = ""
     points: Values | None = None
     """x, y, confidence; one row a place."""
@@ -85,10 +87,10 @@ def align(
         said = {}
     if done.returncode == REFUSED and said.get("verdict") == "refused":
         return Answer("refused", said.get("detail", ""), cpu_s=said.get("cpu_s") or {}, process_cpu_s=spent)
-    if done.returncode != 0 or said.get("verdict") != "aligned":
+    if done.returncode != 0 or said.get("verdict") not in LAID:
         return Answer("failed", f"exit {done.returncode}: {_complaint(done.stderr)}", process_cpu_s=spent)
     mapped = None if places is None else np.array(said["points"], np.float64).reshape(-1, 3)
-    return Answer("aligned", "", mapped, said["quality"], said.get("cpu_s") or {}, spent)
+    return Answer(said["verdict"], "", mapped, said["quality"], said.get("cpu_s") or {}, spent)
 
 
 def _complaint(text: str) -> str:

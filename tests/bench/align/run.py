@@ -171,6 +171,8 @@ def _say(line: Line) -> None:
     told = line["verdict"]
     if "median_px" in line:
         told += f"  median {line['median_px']:.2f}  p95 {line['p95_px']:.2f} px"
+        claimed = (line.get("quality") or {}).get("confidence")
+        told += f"  confidence {claimed:.2f}" if claimed is not None else ""
     elif line.get("detail"):
         told += f"  {line['detail']}"
     cost = (line.get("cpu_s") or {}).get("total")

@@ -1,7 +1,7 @@
 """`table`: what was measured, beside the targets, as Markdown.
 
-A refused pair counts as infinitely far off in every median over pairs. Errors are pixels of the moving photo, at
-landmarks that it shows.
+A refused pair counts as infinitely far off in every median over pairs; a flagged one (verdict `uncertain`) counts with
+the map it came with. Errors are pixels of the moving photo, at landmarks that it shows.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from typing import Any
 import numpy as np
 
 from kinds import KINDS
+from ours import LAID
 from run import BINS, OURS, read_lines
 
 Line = dict[str, Any]
 Verdict = tuple[str, bool | None]
 """What was measured, and whether the target is met; None if there is nothing to judge."""
 
-JUDGED = "cicatrix-fine"
-"""The method that the targets are meant for."""
+JUDGED, COARSER = "cicatrix-fine", "cicatrix-scoring"
+"""The method that the targets are meant for, and the one that stops a level earlier."""
 NOTHING: Verdict = ("–", None)
+FLAGGED = "uncertain"
+STRICT_MEDIAN_PX, STRICT_P95_PX = 0.5, 2
 SILENT_MEDIAN_PX, SILENT_P95_PX = 3, 8
 FEWEST_IN_DECILE = 200
 
@@ -108,7 +111,7 @@ def _targets(results: Results) -> str:
 
 
 def _px(line: Line, name: str) -> float:
-    return line.get(name, np.inf) if line["verdict"] == "aligned" else np.inf
+    return line.get(name, np.inf) if line["verdict"] in LAID else np.inf
 
 
 def _level(kind: str, median_px: float, p95_px: float) -> Callable[[Results, str], Verdict]:
@@ -125,7 +128,7 @@ def _level(kind: str, median_px: float, p95_px: float) -> Callable[[Results, str
 
 
 def _worst(results: Results, method: str) -> Verdict:
-    lines = [line for line in results.of(method, LEVEL_NAMES) if line["verdict"] == "aligned"]
+    lines = [line for line in results.of(method, LEVEL_NAMES) if line["verdict"] in LAID]
     if not lines:
         return NOTHING
     worst = max(lines, key=lambda line: line["p95_px"])
@@ -137,10 +140,36 @@ def _strict(kinds: tuple[str, ...], least: float) -> Callable[[Results, str], Ve
         lines = results.of(method, kinds)
         if not lines:
             return NOTHING
-        good = sum(_px(line, "median_px") <= 0.5 and _px(line, "p95_px") <= 2 for line in lines)
+        good = sum(_is_strict(line) for line in lines)
         return f"{100 * good / len(lines):.0f} % ({good} of {len(lines)})", good >= least * len(lines)
 
     return measure
+
+
+def _is_strict(line: Line) -> bool:
+    return _px(line, "median_px") <= STRICT_MEDIAN_PX and _px(line, "p95_px") <= STRICT_P95_PX
+
+
+def _untold(results: Results, method: str) -> Verdict:
+    """Pairs short of strict success that were neither flagged nor refused."""
+    short = [line for line in results.of(method, LEVEL_NAMES) if not _is_strict(line)]
+    if not results.of(method, LEVEL_NAMES):
+        return NOTHING
+    untold = [line["pair"] for line in short if line["verdict"] == "aligned"]
+    return f"{len(untold)} of {len(short)}{_named(untold, method)}", not untold
+
+
+def _flagged(results: Results, method: str) -> Verdict:
+    lines = results.of(method, sets=SETS)
+    flagged = [line for line in lines if line["verdict"] == FLAGGED]
+    if not lines or method not in OURS:
+        return NOTHING
+    off = [line["pair"] for line in flagged if not _is_strict(line)]
+    return f"{len(flagged)} of {len(lines)}, of which really off: {len(off)}", None
+
+
+def _named(pairs: list[str], method: str) -> str:
+    return f": {', '.join(pairs)}" if pairs and method in OURS else ""
 
 
 def _is_silent(line: Line) -> bool:
@@ -152,8 +181,7 @@ def _silent(results: Results, method: str) -> Verdict:
     silent = [line["pair"] for line in lines if _is_silent(line)]
     if not lines:
         return NOTHING
-    named = f": {', '.join(silent)}" if silent and method in OURS else ""
-    return f"{len(silent)} of {len(lines)}{named}", not silent
+    return f"{len(silent)} of {len(lines)}{_named(silent, method)}", not silent
 
 
 def _accepted(results: Results, method: str) -> Verdict:
@@ -161,7 +189,9 @@ def _accepted(results: Results, method: str) -> Verdict:
     if not lines:
         return NOTHING
     verdicts = Counter(line["verdict"] for line in lines)
-    text = f"{verdicts['aligned']} of {len(lines)}" + (f", {verdicts['failed']} failed" if verdicts["failed"] else "")
+    text = f"{sum(verdicts[name] for name in LAID)} of {len(lines)}"
+    text += f", {verdicts[FLAGGED]} of them flagged" if verdicts[FLAGGED] else ""
+    text += f", {verdicts['failed']} failed" if verdicts["failed"] else ""
     return text, verdicts["refused"] == len(lines) >= 200
 
 
@@ -174,7 +204,7 @@ def _changed(results: Results, method: str) -> Verdict:
 
 
 def _eaten(results: Results, method: str) -> Verdict:
-    lines = [x for x in results.effect if x["method"] == method and x["verdict"] == "aligned" and x["change"] != "none"]
+    lines = [x for x in results.effect if x["method"] == method and x["verdict"] in LAID and x["change"] != "none"]
     if not lines:
         return NOTHING
     worst = max(lines, key=lambda line: abs(line["area_eaten_points"]))
@@ -184,8 +214,8 @@ def _eaten(results: Results, method: str) -> Verdict:
 
 def _ratio(peer: str, most: float) -> Callable[[Results, str], Verdict]:
     def measure(results: Results, method: str) -> Verdict:
-        whole = cost_ratios(results, method, peer, "total")
-        follow_up = cost_ratios(results, method, peer, "follow_up")
+        whole = cost_ratios(results, method, peer, "total", "total")
+        follow_up = cost_ratios(results, method, peer, "follow_up", "total")
         if not whole:
             return NOTHING
         text = f"{np.median(whole):.2f}" + (f"; baseline ready {np.median(follow_up):.2f}" if follow_up else "")
@@ -194,10 +224,19 @@ def _ratio(peer: str, most: float) -> Callable[[Results, str], Verdict]:
     return measure
 
 
-def cost_ratios(results: Results, method: str, peer: str, step: str) -> list[float]:
+def _against_fine(results: Results, method: str) -> Verdict:
+    if method != COARSER:
+        return NOTHING
+    steps = {"": "total", "prepare ": "prepare_moving", "register ": "register", "baseline ready ": "follow_up"}
+    ratios = {name: cost_ratios(results, COARSER, JUDGED, step, step) for name, step in steps.items()}
+    told = [f"{name}{np.median(ratio):.2f}" for name, ratio in ratios.items() if ratio]
+    return ("; ".join(told), None) if told else NOTHING
+
+
+def cost_ratios(results: Results, method: str, peer: str, step: str, peer_step: str) -> list[float]:
     """Per pair of the two levels that the peer finished, CPU time of a method by that of the peer."""
-    finished = [line for line in results.of(peer, LEVEL_NAMES) if line["verdict"] == "aligned"]
-    peers = {line["pair"]: line["cpu_s"]["total"] for line in finished}
+    finished = [line for line in results.of(peer, LEVEL_NAMES) if line["verdict"] in LAID and line["cpu_s"]]
+    peers = {line["pair"]: line["cpu_s"][peer_step] for line in finished}
     ratios = []
     for line in results.of(method, LEVEL_NAMES):
         spent = (line["cpu_s"] or {}).get(step)
@@ -235,12 +274,15 @@ TARGETS: list[tuple[str, str, Callable[[Results, str], Verdict]]] = [
     ("Worst single pair, p95, px", "≤ 2.5, or refused", _worst),
     ("Strict success (median ≤ 0.5, p95 ≤ 2 px), typical", "≥ 98 %", _strict(("typical",), 0.98)),
     ("Strict success, typical and hard", "≥ 90 %", _strict(LEVEL_NAMES, 0.90)),
-    ("Silent failures (aligned, median > 3 or p95 > 8 px), all kinds and sets", "0", _silent),
+    ("… the rest flagged or refused: not told", "0", _untold),
+    ("Silent failures (aligned, not flagged, median > 3 or p95 > 8 px), all kinds and sets", "0", _silent),
+    ("Flagged, all kinds and sets; really off if not strict success", "–", _flagged),
     ("Wrong pairs accepted", "0 of ≥ 200", _accepted),
     ("Error in changed skin / overall, worst pair", "≤ 1.6", _changed),
     ("Area change of scars that the warp ate, worst case, points", "≤ 2", _eaten),
     ("CPU, ratio to `ecc`", "≤ 0.15", _ratio("ecc", 0.15)),
     ("CPU, ratio to `dis3n`", "≤ 0.4", _ratio("dis3n", 0.4)),
+    ("CPU, scoring against fine", "–", _against_fine),
     ("Confidence, claimed against observed, worst tenth, {size} typical and hard", "≤ 5 points", _calibrated),
     ("Real photos, median and p95 against `dis3n`, worst pair", "≤ 0.9", _against_dis3n),
 ]
@@ -256,20 +298,22 @@ def _kinds(results: Results) -> str:
                 rows.append([f"{kind} ({name})", *cells])
     if not rows:
         return ""
-    head = "## Every kind of pair: median / p95 px (share > 2 px; refused)\n\n"
+    head = "## Every kind of pair: median / p95 px (share > 2 px; refused; flagged)\n\n"
     return head + _markdown(["Kind", *methods], rows)
 
 
 def _accuracy(lines: list[Line]) -> str:
     if not lines:
         return "–"
-    refused = sum(line["verdict"] != "aligned" for line in lines)
+    refused = sum(line["verdict"] not in LAID for line in lines)
+    flagged = sum(line["verdict"] == FLAGGED for line in lines)
     median = np.median([_px(line, "median_px") for line in lines])
     p95 = np.median([_px(line, "p95_px") for line in lines])
     over = np.mean([line.get("share_over_2px", 1.0) for line in lines])
     silent = sum(_is_silent(line) for line in lines)
     notes = [f"{100 * over:.0f} %"] if over >= 0.005 else []
     notes += [f"{refused} of {len(lines)} refused"] if refused else []
+    notes += [f"{flagged} of {len(lines)} flagged"] if flagged else []
     notes += [f"{silent} silent"] if silent else []
     told = "refused" if np.isinf(median) else f"{median:.2f} / {p95:.2f}"
     return told + (f" ({'; '.join(notes)})" if notes else "")
@@ -330,10 +374,11 @@ def _wrong(results: Results) -> str:
         for kind, count in Counter(line["kind"] for line in lines).items():
             mine = [line for line in lines if line["kind"] == kind]
             verdicts = Counter(line["verdict"] for line in mine)
-            rows.append([method, kind, str(count), *(str(verdicts[name]) for name in ("aligned", "failed"))])
+            accepted = sum(verdicts[name] for name in LAID)
+            rows.append([method, kind, *(str(n) for n in (count, accepted, verdicts[FLAGGED], verdicts["failed"]))])
     if not rows:
         return ""
-    return "## Wrong pairs\n\n" + _markdown(["Method", "Kind", "pairs", "accepted", "failed"], rows)
+    return "## Wrong pairs\n\n" + _markdown(["Method", "Kind", "pairs", "accepted", "of these flagged", "failed"], rows)
 
 
 def _effect(results: Results) -> str:
@@ -341,7 +386,7 @@ def _effect(results: Results) -> str:
     groups = Counter((line["method"], line["set"], line["change"]) for line in results.effect)
     for (method, size, change), count in groups.items():
         lines = [x for x in results.effect if (x["method"], x["set"], x["change"]) == (method, size, change)]
-        lines = [line for line in lines if line["verdict"] == "aligned"]
+        lines = [line for line in lines if line["verdict"] in LAID]
         if not lines:
             rows.append([method, size, change, f"0 of {count}", *["–"] * 5])
             continue
