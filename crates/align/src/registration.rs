@@ -209,7 +209,8 @@ fn start(
     if inliers < settings.min_inliers {
         return Err(few(inliers));
     }
-    let scale = homography.scale_at(centre(fixed)).max(0.0).sqrt();
+    let longer = |photo: &Prepared| photo.width.max(photo.height) as f64;
+    let scale = homography.scale_at(centre(fixed)).max(0.0).sqrt() * longer(fixed) / longer(moving);
     if !(1.0 / settings.max_scale..=settings.max_scale).contains(&scale) {
         return Err(Refusal::Scale(scale));
     }

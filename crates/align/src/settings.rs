@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// Stops one level earlier: what scoring needs (0.15 mm median) at about a third of the cost.
+    /// Stops one level earlier: what scoring needs (0.15 mm median) at about half of the cost.
     Scoring,
     Fine,
 }
@@ -21,7 +21,7 @@ pub struct AlignSettings {
     pub min_correlation: f32,
     /// Share of cells inside both photos that must match by themselves.
     pub min_matched_share: f32,
-    /// Scale between the photos beyond this factor (or its inverse) is refused.
+    /// Scale between the photos, beyond what their sizes in pixels explain; more than this factor (or its inverse) is refused.
     pub max_scale: f64,
 }
 
