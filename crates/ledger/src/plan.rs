@@ -6,8 +6,9 @@
 //!
 //! The baseline session is the one that is flagged, else the earliest, unless that one says that treatments came
 //! before it. The baseline photo of a view is its lowest shot that was not refused and did not end badly; only when
-//! none is left do the other sessions get `baseline_not_measurable`. A cancelled baseline stays the baseline:
-//! cancelling is about our work, not about the photo.
+//! none is left do the other sessions get `baseline_not_measurable`. Where a shot of the baseline has regions drawn,
+//! only a shot that has them may be the baseline photo, for another one would measure the whole frame in their place.
+//! A cancelled baseline stays the baseline: cancelling is about our work, not about the photo.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -158,6 +159,8 @@ struct PhotoFact {
     view: String,
     shot: u16,
     is_current: bool,
+    /// The manifest draws regions on it.
+    has_regions: bool,
     refused: Option<(Reason, String)>,
 }
 
@@ -289,6 +292,8 @@ enum Pick {
     Photo(i64),
     /// There are photos, but none of them can serve.
     Unusable,
+    /// No photo with regions can serve. One without would measure the whole frame in their place.
+    Undrawn,
     Missing,
 }
 
@@ -370,6 +375,14 @@ fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
             Reason::BaselineNotMeasurable,
             format!("no photo of {} in the baseline session {} can be measured", photo.view, session.session),
         ),
+        Pick::Undrawn => Want::Verdict(
+            Reason::BaselineNotMeasurable,
+            format!(
+                "no photo of {} that has regions in the baseline session {} can be measured: take that one again, or \
+                 draw the regions on another shot",
+                photo.view, session.session
+            ),
+        ),
         Pick::Missing => Want::Verdict(
             Reason::BaselineMissing,
             format!("the baseline session {} has no photo of {}", session.session, photo.view),
@@ -378,11 +391,15 @@ fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
 }
 
 fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
-    let of_view = facts
+    let of_view: Vec<&PhotoFact> = facts
         .photos
         .iter()
-        .filter(|photo| photo.is_current && photo.session_id == session.session_id && photo.view == view);
+        .filter(|photo| photo.is_current && photo.session_id == session.session_id && photo.view == view)
+        .collect();
+    // A shot that is missing counts too: what the manifest draws on it is what the clinic wants measured.
+    let are_drawn = of_view.iter().any(|photo| photo.has_regions);
     let mut shots: Vec<&PhotoFact> = of_view
+        .into_iter()
         .filter(|photo| !matches!(&photo.refused, Some((reason, _)) if *reason == Reason::ViewMissing))
         .collect();
     shots.sort_by_key(|photo| photo.shot);
@@ -392,8 +409,15 @@ fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
     if session.problem.is_some() {
         return Pick::Unusable;
     }
-    let usable = shots.into_iter().find(|photo| photo.refused.is_none() && !is_bad(facts.own_state(photo.photo_id)));
-    usable.map_or(Pick::Unusable, |photo| Pick::Photo(photo.photo_id))
+    let usable = shots
+        .into_iter()
+        .filter(|photo| photo.has_regions || !are_drawn)
+        .find(|photo| photo.refused.is_none() && !is_bad(facts.own_state(photo.photo_id)));
+    match usable {
+        Some(photo) => Pick::Photo(photo.photo_id),
+        None if are_drawn => Pick::Undrawn,
+        None => Pick::Unusable,
+    }
 }
 
 /// A baseline that ended so cannot be compared with.
@@ -461,7 +485,8 @@ async fn load_sessions(
 
 async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
     let rows = sqlx::query(
-        "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail
+        "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail,
+                (p.regions <> '[]') AS has_regions
            FROM photo p
            JOIN session s ON s.session_id = p.session_id
           WHERE s.clinic_id = $1 AND s.patient_id = $2
@@ -479,6 +504,7 @@ async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -
             view: row.try_get("view")?,
             shot: row.try_get("shot")?,
             is_current: row.try_get("is_current")?,
+            has_regions: row.try_get("has_regions")?,
             refused: reason_and_detail(row.try_get("refused_reason")?, row.try_get("refused_detail")?)?,
         });
     }
@@ -548,7 +574,7 @@ mod tests {
 
     fn photo(id: i64, session_id: i64, shot: u16) -> PhotoFact {
         let view = "face.frontal".to_owned();
-        PhotoFact { photo_id: id, session_id, view, shot, is_current: true, refused: None }
+        PhotoFact { photo_id: id, session_id, view, shot, is_current: true, has_regions: false, refused: None }
     }
 
     fn run(id: i64, photo_id: i64, baseline_photo_id: i64, state: State) -> RunFact {
@@ -605,6 +631,42 @@ mod tests {
             acts(&facts),
             ["11 Create { baseline: 11, opening: Ready }", "20 Create { baseline: 11, opening: Waiting }"]
         );
+    }
+
+    #[test]
+    fn a_shot_with_regions_goes_before_one_without() {
+        let mut facts = course();
+        facts.photos[1].has_regions = true;
+        assert_eq!(
+            acts(&facts),
+            [
+                "10 Create { baseline: 11, opening: Waiting }",
+                "11 Create { baseline: 11, opening: Ready }",
+                "20 Create { baseline: 11, opening: Waiting }",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_shot_without_regions_does_not_take_over_from_one_that_has_them() {
+        let mut facts = course();
+        facts.sessions[0].is_baseline = true;
+        facts.photos[0].has_regions = true;
+        let concluded = |facts: &Facts| {
+            let tasks = decide(facts).tasks;
+            let ends = tasks.into_iter().filter_map(|task| match task.act {
+                Act::Conclude { reason, .. } => Some((task.photo_id, reason)),
+                _ => None,
+            });
+            ends.collect::<Vec<_>>()
+        };
+        facts.runs = vec![run(1, 10, 10, State::Quarantined)];
+        let expected = [(11, Reason::BaselineNotMeasurable), (20, Reason::BaselineNotMeasurable)];
+        assert_eq!(concluded(&facts), expected);
+
+        facts.runs.clear();
+        facts.photos[0].refused = Some((Reason::ViewMissing, "not there".to_owned()));
+        assert_eq!(concluded(&facts), [(10, Reason::ViewMissing), expected[0], expected[1]]);
     }
 
     #[test]

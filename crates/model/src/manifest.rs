@@ -13,6 +13,9 @@ use crate::{ClinicId, PatientId, Region, View};
 
 pub const SCHEMA: &str = "cicatrix.session/1";
 
+/// A photo with more regions than this was not drawn by a hand.
+const MOST_REGIONS: usize = 32;
+
 /// Why a manifest cannot be used although it is well-formed JSON.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ManifestError {
@@ -133,7 +136,7 @@ pub struct PhotoEntry {
     /// Pixels per millimetre on the skin, upright image.
     #[serde(default)]
     pub px_per_mm: Option<f64>,
-    /// Regions to score, used on the baseline's photo.
+    /// Regions to score, used on the baseline's photo; at most 32, each with a name of its own.
     #[serde(default)]
     pub regions: Vec<RegionPolygon>,
     #[serde(flatten)]
@@ -175,7 +178,17 @@ impl SessionManifest {
             if photo.sha256.as_ref().is_some_and(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit())) {
                 return Err(problem("'sha256' must be 64 hexadecimal digits"));
             }
+            if photo.regions.len() > MOST_REGIONS {
+                return Err(problem(&format!("{} regions, a photo has at most {MOST_REGIONS}", photo.regions.len())));
+            }
+            let mut names = std::collections::BTreeSet::new();
             for region in &photo.regions {
+                if !names.insert(&region.name) {
+                    return Err(problem(&format!(
+                        "two regions are named '{}': give each a name of its own",
+                        region.name
+                    )));
+                }
                 let finite = region.polygon_px.iter().flatten().all(|c| c.is_finite());
                 if region.polygon_px.len() < 3 || region.polygon_px.len() > 4096 || !finite {
                     return Err(problem("a region polygon needs 3 to 4096 finite points"));
@@ -217,6 +230,22 @@ mod tests {
         let mut manifest = example();
         manifest.photos.push(manifest.photos[0].clone());
         assert!(matches!(manifest.validate(), Err(ManifestError::Twice(_))));
+    }
+
+    #[test]
+    fn two_regions_of_one_name_are_refused_and_so_are_too_many() {
+        let mut manifest = example();
+        let first = manifest.photos[0].regions[0].clone();
+        manifest.photos[0].regions.push(first.clone());
+        let twice = manifest.validate().unwrap_err().to_string();
+        assert!(twice.contains("two regions are named 'cheek_l'"), "{twice}");
+
+        let named = |i: usize| RegionPolygon { name: Region::new(format!("r{i}")).unwrap(), ..first.clone() };
+        manifest.photos[0].regions = (0..MOST_REGIONS).map(named).collect();
+        manifest.validate().unwrap();
+        manifest.photos[0].regions.push(named(MOST_REGIONS));
+        let many = manifest.validate().unwrap_err().to_string();
+        assert!(many.contains("33 regions"), "{many}");
     }
 
     #[test]
