@@ -207,9 +207,12 @@ impl Aligned {
         };
         if scar_mm2 >= settings.least_scar_mm2 {
             add(Measure::Psi, psi(&self.relief, &mask.scar, &mask.reference, settings));
-            let classes = [Measure::PsiSmall, Measure::PsiMedium, Measure::PsiLarge];
-            for (measure, class) in classes.into_iter().zip(SizeClass::ALL) {
-                add(measure, psi(&self.relief, mask.size(class), &mask.reference, settings));
+            // Which scars are small is a matter of millimetres: a guessed scale would sort them wrongly.
+            if reference.scale.source != ScaleSource::Unknown {
+                let classes = [Measure::PsiSmall, Measure::PsiMedium, Measure::PsiLarge];
+                for (measure, class) in classes.into_iter().zip(SizeClass::ALL) {
+                    add(measure, psi(&self.relief, mask.size(class), &mask.reference, settings));
+                }
             }
             let ln = &self.normalized;
             add(Measure::DeltaEi, delta_ei(&ln.ln_red, &ln.ln_green, &ln.weight, mask, px_per_mm));

@@ -80,7 +80,7 @@ pub struct Measured {
 pub enum ScaleSource {
     /// `px_per_mm` of the baseline's manifest.
     Manifest,
-    /// Nothing says it: bands are in nominal millimetres, areas in mm² are not given.
+    /// Nothing says it: bands are in nominal millimetres, size classes and areas in mm² are not given.
     Unknown,
 }
 
