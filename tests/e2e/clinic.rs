@@ -175,6 +175,14 @@ impl Visit {
         self
     }
 
+    /// Takes away what the manifest says of the scale.
+    pub(crate) fn without_scale(mut self) -> Self {
+        for photo in self.manifest["photos"].as_array_mut().unwrap() {
+            photo.as_object_mut().unwrap().remove("px_per_mm");
+        }
+        self
+    }
+
     /// Puts this text in place of the manifest.
     pub(crate) fn scrawled(mut self, text: &str) -> Self {
         self.scrawl = Some(text.to_owned());

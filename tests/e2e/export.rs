@@ -13,10 +13,10 @@ use crate::clinic::{CLINIC, Clinic, DAYS, PATIENT, RENDERED, UNDISTURBED, VIEW, 
 /// Columns that scripts outside rely upon (README, "What comes out").
 const CHANGES: &str = "clinic_id patient_id session_date session_no session days_since_baseline view region measure \
     baseline_value value change_pct ci95_lo ci95_hi mdc95_pct verdict reason quality_tier n_shots endpoint_eligible \
-    calibration";
+    calibration scale_source";
 const OBSERVATIONS: &str = "clinic_id patient_id session_date session_no days_since_baseline days_since_treatment view \
     shot region measure value unit sd ci95_lo ci95_hi n_pixels quality_tier endpoint_eligible object_key \
-    content_sha256 baseline_sha256 protocol_id protocol_digest program_version computed_at session";
+    content_sha256 baseline_sha256 protocol_id protocol_digest program_version computed_at session scale_source";
 
 const TABLES: [&str; 10] = [
     "observations",
@@ -69,6 +69,54 @@ fn changes_say_what_the_contract_says_they_do() {
             (&json!(2), &json!(CLINIC), &json!("cheek_l"))
         );
     }
+}
+
+/// Measures whose definition needs millimetres.
+const IN_MM: [&str; 4] = ["psi_small", "psi_medium", "psi_large", "scar_area_mm2"];
+
+#[test]
+fn every_row_says_whether_its_scale_is_known() {
+    let known = UNDISTURBED.ledger();
+    let unknown = Clinic::of(&[Visit::regular(0, 1).without_scale(), Visit::regular(1, 1).without_scale()]);
+    let run = unknown.run(&[]);
+    for table in ["changes", "observations"] {
+        let rows = known.table(table);
+        assert!(rows.iter().all(|row| row["scale_source"] == "manifest"), "{rows:?}");
+        assert!(rows.iter().any(|row| row["measure"] == "scar_area_mm2"), "{rows:?}");
+        let rows = unknown.table(table);
+        assert!(rows.iter().all(|row| row["scale_source"] == "unknown"), "{rows:?}");
+        assert!(rows.iter().any(|row| row["measure"] == "psi"), "{run}: {rows:?}");
+        assert!(!rows.iter().any(|row| IN_MM.iter().any(|measure| row["measure"] == *measure)), "{rows:?}");
+    }
+}
+
+/// The table that comes with the program, under another name.
+const TABLE: &str = include_str!("../../config/calibrations/practice-2.toml");
+
+#[test]
+fn another_error_table_reaches_the_changes_that_are_there() {
+    let clinic = Clinic::of(&[Visit::regular(0, 1), Visit::regular(1, 1)]);
+    let calibrations = || {
+        let rows = clinic.table("changes").into_iter();
+        rows.map(|row| row["calibration"].as_str().unwrap().to_owned()).collect::<BTreeSet<String>>()
+    };
+    let first = clinic.run(&[]);
+    assert_eq!(first.code, Some(0), "{first}");
+    let mut found = vec![calibrations()];
+
+    fs::write(clinic.path("own.toml"), "calibration = \"mine.toml\"\n").unwrap();
+    let mine = TABLE.replace("id = \"practice-2\"", "id = \"mine\"");
+    for text in [mine.clone(), mine.replace("made = \"2026-11-22\"", "made = \"2026-11-23\"")] {
+        fs::write(clinic.path("mine.toml"), text).unwrap();
+        let run = clinic.run(&["--config", "own.toml", "-v"]);
+        assert_eq!(run.code, Some(0), "{run}");
+        assert!(run.stdout.contains("0 new runs") && run.stderr.contains("1 series are computed again"), "{run}");
+        found.push(calibrations());
+    }
+    assert!(found.iter().all(|names| names.len() == 1), "two tables in one: {found:?}");
+    let names: Vec<&str> = found.iter().flatten().map(String::as_str).collect();
+    assert!(names[0].starts_with("practice-2@") && names[1].starts_with("mine@"), "{names:?}");
+    assert!(names[2].starts_with("mine@") && names[2] != names[1], "a table written anew goes unnoticed: {names:?}");
 }
 
 #[test]

@@ -349,6 +349,75 @@ fn a_broken_baseline_photo_gives_its_place_to_the_other_shot() {
         (photo(PATIENT, DAYS[1], 1), measured()),
     ]);
     assert_eq!(clinic.states(), expected);
+    assert_eq!(regions(&clinic), ["cheek_l"]);
+}
+
+/// The other way round than above: here the broken photo is the one that has the regions.
+#[test]
+fn a_baseline_photo_without_regions_does_not_take_the_place_of_a_broken_one_that_has_them() {
+    let [first, second] = &RENDERED.visits[0];
+    let clinic = Clinic::of(&[
+        Visit::new(PATIENT, DAYS[0])
+            .say("baseline", json!(true))
+            .shot(1, first)
+            .with_file(0, first.jpeg[..first.jpeg.len() / 2].to_vec())
+            .file(2, "jpg", &second.jpeg, json!({})),
+        Visit::regular(1, 1),
+    ]);
+    let run = clinic.run(&[]);
+    assert_eq!(run.code, Some(11), "{run}");
+    let expected = States::from([
+        (photo(PATIENT, DAYS[0], 1), quarantined("truncated")),
+        (photo(PATIENT, DAYS[0], 2), retake("baseline_not_measurable")),
+        (photo(PATIENT, DAYS[1], 1), retake("baseline_not_measurable")),
+    ]);
+    assert_eq!(clinic.states(), expected);
+    for row in clinic.table("changes") {
+        assert_eq!((&row["verdict"], &row["value"]), (&json!("not_measurable"), &Value::Null), "{row}");
+    }
+}
+
+#[test]
+fn regions_on_the_second_shot_alone_are_the_ones_that_are_measured() {
+    let [first, second] = &RENDERED.visits[0];
+    let clinic = Clinic::of(&[
+        Visit::new(PATIENT, DAYS[0])
+            .say("baseline", json!(true))
+            .file(1, "jpg", &first.jpeg, json!({}))
+            .shot(2, second),
+        Visit::regular(1, 1),
+    ]);
+    let run = clinic.run(&[]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(clinic.states().into_values().all(|found| found == measured()), "{:?}", clinic.states());
+    assert_eq!(regions(&clinic), ["cheek_l"]);
+}
+
+/// Regions of the changes, each once.
+fn regions(clinic: &Clinic) -> Vec<String> {
+    let rows = clinic.table("changes");
+    let mut names: Vec<String> = rows.iter().map(|row| row["region"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn two_regions_of_one_name_are_a_fault_of_the_manifest() {
+    let polygon = json!([[100, 100], [400, 100], [400, 400]]);
+    let twice = json!([{"name": "cheek_l", "polygon_px": polygon}, {"name": "cheek_l", "polygon_px": polygon}]);
+    let clinic = Clinic::of(&[Visit::new(PATIENT, DAYS[0]).say("baseline", json!(true)).file(
+        1,
+        "jpg",
+        &RENDERED.visits[0][0].jpeg,
+        json!({"regions": twice}),
+    )]);
+    let run = clinic.run(&[]);
+    assert_eq!(run.code, Some(10), "{run}");
+    assert_eq!(clinic.states(), States::from([(photo(PATIENT, DAYS[0], 1), retake("metadata_missing"))]));
+    let retakes = clinic.table("retakes");
+    let detail = retakes[0]["detail"].as_str().unwrap();
+    assert!(detail.contains("two regions are named 'cheek_l'"), "{detail}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! A session takes part when all its photos of the view have a verdict, so each intermediate state is one that a
 //! smaller upload could have had, and the last state does not depend on the order of finishing. While the baseline
 //! session is open there are no changes at all. A run that ends without a worker at hand (a plan's verdict, a
-//! cancellation) takes its session's rows away and marks the series stale; a worker computes it within a second.
+//! cancellation) takes its session's rows away and marks the series stale; a worker computes it within a second. So it
+//! does when a night begins with another error table than the one that a series was computed with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -40,6 +41,38 @@ impl Ledger {
             }
         }
         first_error.map_or(Ok(computed), Err)
+    }
+}
+
+impl Ledger {
+    /// Marks the series whose changes come from another error table than this one, and returns how many. Their rows
+    /// stay until [`Ledger::refresh_changes`] or a worker replaces them, series by series; no photo is read for it.
+    pub async fn recalibrate(&self, calibration: &str) -> Result<u64, LedgerError> {
+        // Looked for outside of a writing transaction: on most nights there is nothing to write.
+        let other: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM session_change WHERE calibration <> $1)")
+            .bind(calibration)
+            .fetch_one(&self.pool)
+            .await?;
+        if other == 0 {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO stale_series (clinic_id, patient_id, view)
+             SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1",
+        )
+        .bind(calibration)
+        .execute(&mut *tx)
+        .await?;
+        let marked: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM (
+                 SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1)",
+        )
+        .bind(calibration)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(u64::try_from(marked).unwrap_or(0))
     }
 }
 

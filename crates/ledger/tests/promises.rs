@@ -13,7 +13,7 @@ use cicatrix_ledger::{
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
-    Region, Series, SeriesSession, Trend, View,
+    Region, RegionPolygon, Series, SeriesSession, Trend, View,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -375,6 +375,88 @@ async fn a_baseline_without_a_good_shot_fails_its_followers() {
         ]
     );
     assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2, "only the baseline is to be taken again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_shot_without_regions_does_not_stand_in_for_one_that_has_them() {
+    let drawn = |shot: u16| {
+        let mut sessions = course(2);
+        let polygon_px = vec![[0.0, 0.0], [100.0, 0.0], [100.0, 100.0]];
+        let region = RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px };
+        sessions[0].photos[usize::from(shot) - 1].regions = vec![region];
+        sessions
+    };
+    let (_dir, on_first) = ledger().await;
+    upload(&on_first, &drawn(1)).await;
+    drain(&on_first, Fake::new(|run| Act::Answer(Ok(if run.is_baseline { blurred() } else { measured(run) })))).await;
+    let without = "not_measurable baseline_not_measurable";
+    assert_eq!(ends(&on_first).await, ["not_measurable blur", without, without, without]);
+
+    let (_dir, on_second) = ledger().await;
+    upload(&on_second, &drawn(2)).await;
+    drain(&on_second, Fake::good()).await;
+    assert_eq!(ends(&on_second).await, ["measured"; 4]);
+    let references = rows(&on_second, Table::Photos).await;
+    let references: Vec<String> = references.iter().map(|row| text(row, "is_reference")).collect();
+    assert_eq!(references, ["0", "1", "0", "0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_says_whether_its_scale_is_known() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let mut unknown = session("pt-2", "2026-01-10-01", &["face.frontal"], 1);
+    unknown.photos[0].px_per_mm = None;
+    // What the follow-up's manifest says does not count: the baseline's photo gives the scale.
+    upload(&ledger, &[unknown, session("pt-2", "2026-02-10-01", &["face.frontal"], 1)]).await;
+    drain(&ledger, Fake::good()).await;
+    for table in [Table::Changes, Table::Observations] {
+        let rows = rows(&ledger, table).await;
+        assert_eq!(rows.len(), 5, "{table:?}");
+        for row in rows {
+            let expected = if text(&row, "patient_id") == "pt-2" { "unknown" } else { "manifest" };
+            assert_eq!(text(&row, "scale_source"), expected, "{table:?}: {row:?}");
+        }
+    }
+}
+
+/// The same statistics with another error table.
+struct Recalibrated(Arc<Fake>);
+
+#[async_trait]
+impl Handler for Recalibrated {
+    async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        self.0.assess(run).await
+    }
+
+    fn changes(&self, series: &Series) -> Vec<Change> {
+        let changes = self.0.changes(series).into_iter();
+        changes.map(|change| Change { calibration: "other".to_owned(), ..change }).collect()
+    }
+
+    fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
+        self.0.trends(series, changes)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_error_table_reaches_the_changes_that_are_there_and_reads_no_photo() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let handler = Fake::good();
+    drain(&ledger, handler.clone()).await;
+    assert_eq!(ledger.recalibrate("none").await.unwrap(), 0, "these are the changes of that table");
+    let before = rows(&ledger, Table::Changes).await.len();
+
+    assert_eq!(ledger.recalibrate("other").await.unwrap(), 1);
+    assert_eq!(ledger.recalibrate("other").await.unwrap(), 1, "stopped here, it goes on the next time");
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), before, "the old rows stay until there are new ones");
+    assert_eq!(ledger.refresh_changes(&Recalibrated(handler.clone())).await.unwrap(), 1);
+    let changes = rows(&ledger, Table::Changes).await;
+    assert_eq!(changes.len(), before);
+    assert!(changes.iter().all(|row| text(row, "calibration") == "other"), "{changes:?}");
+    assert_eq!(ledger.recalibrate("other").await.unwrap(), 0);
+    assert_eq!(handler.assessed.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

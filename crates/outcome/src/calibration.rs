@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use cicatrix_model::{Measure, QualityTier, Shot, ValueError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::quantile::{mean, rms, t975};
 
@@ -42,7 +43,7 @@ pub struct MeasureError {
     pub tiers: Vec<TierError>,
 }
 
-/// A versioned table; its id stands in every change.
+/// A versioned table; its stamp stands in every change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -86,6 +87,13 @@ impl Calibration {
 
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a table of plain values can be written")
+    }
+
+    /// Id with the start of a digest over the content, `practice-2@0123abcd`: a table that was written anew under its
+    /// old id is another one. Comments and layout of the file do not matter.
+    pub fn stamp(&self) -> String {
+        let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+        format!("{}@{digest}", self.id)
     }
 
     pub fn measure(&self, measure: Measure) -> Option<&MeasureError> {
@@ -317,6 +325,17 @@ mod tests {
         let alone = half(&once);
         assert!((half(&[once.clone(), once.clone()].concat()) / alone - 1.0).abs() < 1e-9);
         assert!(half(&[once, others].concat()) < 0.96 * alone);
+    }
+
+    #[test]
+    fn the_stamp_sees_the_content_and_not_comments() {
+        let table = made(&cases(0.08));
+        let commented = Calibration::from_toml(&format!("# hello\n{}", table.to_toml())).unwrap();
+        assert_eq!(commented.stamp(), table.stamp());
+        assert!(table.stamp().starts_with("t@") && table.stamp().len() == 10, "{}", table.stamp());
+        let rewritten = made(&cases(0.09));
+        assert_eq!(rewritten.id, table.id);
+        assert_ne!(rewritten.stamp(), table.stamp());
     }
 
     #[test]

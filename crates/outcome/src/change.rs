@@ -9,7 +9,8 @@ use crate::calibration::{Calibration, MeasureError, pooled, worst_tier};
 pub fn changes(series: &Series, calibration: &Calibration) -> Vec<Change> {
     let baseline = series.sessions.iter().find(|s| s.is_baseline);
     let follow_ups = series.sessions.iter().filter(|s| !s.is_baseline);
-    follow_ups.flat_map(|session| session_changes(series, baseline, session, calibration)).collect()
+    let stamp = calibration.stamp();
+    follow_ups.flat_map(|session| session_changes(series, baseline, session, calibration, &stamp)).collect()
 }
 
 fn session_changes(
@@ -17,34 +18,29 @@ fn session_changes(
     baseline: Option<&SeriesSession>,
     session: &SeriesSession,
     calibration: &Calibration,
+    stamp: &str,
 ) -> Vec<Change> {
     let regions: Vec<&(Region, Vec<Shot>)> = baseline.map(|b| b.regions.iter().collect()).unwrap_or_default();
     if regions.is_empty() {
         let reason = session.reasons.first().copied().unwrap_or(Reason::BaselineNotMeasurable);
-        return vec![not_measurable(series, session, &Region::whole(), reason, calibration)];
+        return vec![not_measurable(series, session, &Region::whole(), reason, stamp)];
     }
     let mut rows = Vec::new();
     for (region, before) in regions {
         let after = session.regions.iter().find(|(name, _)| name == region).map(|(_, shots)| shots.as_slice());
-        let measured = after.map(|after| region_changes(series, session, region, before, after, calibration));
+        let measured = after.map(|after| region_changes(series, session, region, [before, after], calibration, stamp));
         match measured.filter(|rows| rows.iter().any(|r| r.measure == Measure::Psi)) {
             Some(measured) => rows.extend(measured),
             None => {
                 let reason = session.reasons.first().copied().unwrap_or(Reason::NoScarsFound);
-                rows.push(not_measurable(series, session, region, reason, calibration));
+                rows.push(not_measurable(series, session, region, reason, stamp));
             }
         }
     }
     rows
 }
 
-fn not_measurable(
-    series: &Series,
-    session: &SeriesSession,
-    region: &Region,
-    reason: Reason,
-    calibration: &Calibration,
-) -> Change {
+fn not_measurable(series: &Series, session: &SeriesSession, region: &Region, reason: Reason, stamp: &str) -> Change {
     Change {
         session: session.session,
         view: series.view.clone(),
@@ -61,7 +57,7 @@ fn not_measurable(
         quality_tier: None,
         n_shots: 0,
         endpoint_eligible: false,
-        calibration: calibration.id.clone(),
+        calibration: stamp.to_owned(),
     }
 }
 
@@ -69,9 +65,9 @@ fn region_changes(
     series: &Series,
     session: &SeriesSession,
     region: &Region,
-    before: &[Shot],
-    after: &[Shot],
+    [before, after]: [&[Shot]; 2],
     calibration: &Calibration,
+    stamp: &str,
 ) -> Vec<Change> {
     let tier = worst_tier(before, after);
     let rows = calibration.measures.iter().filter_map(|row| {
@@ -95,7 +91,7 @@ fn region_changes(
             quality_tier: tier,
             n_shots: count(after) as u16,
             endpoint_eligible: session.endpoint_eligible,
-            calibration: calibration.id.clone(),
+            calibration: stamp.to_owned(),
         })
     });
     rows.collect()

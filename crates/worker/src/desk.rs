@@ -45,6 +45,11 @@ impl Desk {
         Self { source, pictures, pixels, settings, trouble: Mutex::new(None) }
     }
 
+    /// The error table that changes are computed with, as they name it.
+    pub fn calibration(&self) -> String {
+        self.settings.calibration.stamp()
+    }
+
     /// What stopped the work for good, if anything did.
     pub fn trouble(&self) -> Option<StoreError> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()

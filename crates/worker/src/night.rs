@@ -81,6 +81,11 @@ impl Night {
     pub async fn run(mut self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<Summary> {
         let lock = self.ledger.exclusive()?;
         self.ledger.recover_orphans(&lock).await?;
+        let calibration = self.desk.calibration();
+        let series = self.ledger.recalibrate(&calibration).await?;
+        if series > 0 {
+            tracing::info!(series, calibration, "the changes of {series} series are computed again with {calibration}");
+        }
         let night = self.ledger.night_begin(&self.settings.source).await?;
         self.settings.plan.night_id = Some(night);
         // Either side ends the other: the lead when nothing is left, the work when it cannot go on.
