@@ -9,7 +9,7 @@
 //!   says when to try. Observations, state, release of followers, changes and the job's completion are one
 //!   transaction, so a crash at any point leaves either all of it or none.
 //! - **A start is counted before a byte is parsed,** in a transaction of its own. The third start without a verdict
-//!   quarantines the photo, however the process died.
+//!   quarantines the photo. Starts that end because the whole program is killed count apart, up to twelve.
 //! - **Plans are recomputed, not maintained.** Planning compares what is with what should be (a pure function) and
 //!   writes the difference, so it may be repeated at any time and after any change.
 //! - **Changes are a function of the runs.** They carry neither clock nor ids, only sessions whose photos all have a

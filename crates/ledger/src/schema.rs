@@ -12,9 +12,10 @@ use tokio::time::{Duration, sleep};
 use crate::{LedgerError, now};
 
 /// Version, name and SQL, in order. A released version is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
+    (3, "orphaned", include_str!("../migrations/0003_orphaned.sql")),
 ];
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
