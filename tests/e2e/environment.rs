@@ -134,6 +134,9 @@ fn a_place_without_the_right_to_write_is_not_permitted() {
     assert!(run.stderr.contains(LOCKED), "{run}");
     let export = UNDISTURBED.ledger().cicatrix(&["export", "changes", "--output", LOCKED]);
     assert_eq!(export.code, Some(77), "{export}");
+    let run = clinic.cicatrix(&["run", "bucket", "--out", "none", "--db", "sqlite:///sys/cicatrix-e2e.db"]);
+    assert_eq!(run.code, Some(77), "{run}");
+    assert!(run.stderr.contains("the folder /sys"), "{run}");
 }
 
 #[test]

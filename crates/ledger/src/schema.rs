@@ -56,6 +56,15 @@ pub(crate) async fn migrate(pool: &SqlitePool) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Whether nothing has to be migrated; only reads. The texts of reasons may be an older program's.
+pub(crate) async fn is_current(pool: &SqlitePool) -> Result<bool, LedgerError> {
+    let mut conn = pool.acquire().await?;
+    match applied_version(&mut conn).await? {
+        newer if newer > KNOWN => Err(LedgerError::Schema { found: newer, known: KNOWN }),
+        applied => Ok(applied == KNOWN),
+    }
+}
+
 /// Two processes that open a new ledger at the same moment collide in River's migrator; the loser looks again.
 async fn migrate_river(pool: &SqlitePool) -> Result<(), LedgerError> {
     let migrator = SqliteMigrator::new(pool.clone());

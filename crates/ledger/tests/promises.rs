@@ -752,3 +752,26 @@ async fn a_ledger_in_memory_works() {
     upload(&ledger, &course(1)).await;
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_can_be_read_while_it_is_written_and_after() {
+    let (dir, ledger) = ledger().await;
+    upload(&ledger, &course(1)).await;
+    let beside = Ledger::open_to_read(&url(&dir)).await.unwrap();
+    assert_eq!(beside.unfinished().await.unwrap().total(), 3);
+    assert!(beside.night_begin("./bucket").await.is_err(), "it was opened to read");
+    assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
+    assert_eq!(rows(&beside, Table::Changes).await.len(), 3);
+    beside.close().await;
+    ledger.close().await;
+
+    let after = Ledger::open_to_read(&url(&dir)).await.unwrap();
+    assert_eq!(rows(&after, Table::Changes).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_makes_no_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Ledger::open_to_read(&url(&dir)).await.is_err());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
