@@ -107,6 +107,10 @@ fn a_command_line_that_makes_no_sense_is_wrong_usage() {
         let ended = clinic.cicatrix(args);
         assert_eq!(ended.code, Some(2), "{args:?}: {ended}");
     }
+    for (option, known) in [("--state", "waiting_for_baseline"), ("--reason", "decoder_crash")] {
+        let ended = clinic.cicatrix(&["jobs", "list", option, "nonsense"]);
+        assert!(ended.code == Some(2) && ended.stderr.contains(known), "{option}: {ended}");
+    }
 }
 
 #[test]
