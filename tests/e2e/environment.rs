@@ -114,6 +114,14 @@ fn a_command_line_that_makes_no_sense_is_wrong_usage() {
 }
 
 #[test]
+fn doctor_says_how_photos_are_confined() {
+    let doctor = Clinic::empty().cicatrix(&["doctor"]);
+    assert_eq!(doctor.code, Some(0), "{doctor}");
+    assert!(doctor.stdout.contains("resource limits yes"), "{doctor}");
+    assert!(doctor.stdout.contains("no new descriptors yes, ends with its parent yes"), "{doctor}");
+}
+
+#[test]
 fn a_place_for_pictures_that_is_a_file_is_bad_input() {
     let clinic = Clinic::of(&[Visit::regular(0, 1)]);
     fs::write(clinic.path("out"), "a file").unwrap();

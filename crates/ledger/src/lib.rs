@@ -103,7 +103,12 @@ impl Ledger {
         };
         match read {
             Ok(Some(ledger)) => Ok(ledger),
-            Ok(None) => Self::open(url).await,
+            Ok(None) => Self::open(url).await.map_err(|error| match error {
+                LedgerError::ReadOnly(text) => LedgerError::ReadOnly(format!(
+                    "{text}; an older program wrote it, so somebody with the right to write it has to open it once"
+                )),
+                other => other,
+            }),
             Err(LedgerError::ReadOnly(text)) if has_log(&file) => Err(LedgerError::ReadOnly(format!(
                 "{text}; whoever wrote it last was killed, so somebody with the right to write it has to open it once, \
                  for example with 'cicatrix status'"
