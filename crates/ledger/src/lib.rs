@@ -94,7 +94,15 @@ impl Ledger {
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let read = match Self::connect_to_read(&options, &file).await {
+        let mut read = Self::connect_to_read(&options, &file).await;
+        for _ in 0..2 {
+            // Another process may be about to make it.
+            if read.as_ref().is_err_and(LedgerError::is_transient) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                read = Self::connect_to_read(&options, &file).await;
+            }
+        }
+        let read = match read {
             // Beside a write-ahead log SQLite wants to write. Where there is none, the file alone is whole.
             Err(LedgerError::ReadOnly(_) | LedgerError::Unavailable(_)) if !has_log(&file) => {
                 Self::connect_to_read(&options.clone().immutable(true), &file).await
