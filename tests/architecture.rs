@@ -15,13 +15,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("locate", &["model", "photo"]),
     ("align", &["photo"]),
     ("normalize", &["align", "photo"]),
-    ("score", &["model", "photo"]),
+    ("score", &["photo"]),
     ("assess", &["align", "locate", "model", "normalize", "photo", "score"]),
     ("outcome", &["model"]),
     ("phantom", &[]),
     ("store", &["model"]),
     ("ledger", &["model"]),
-    ("worker", &["assess", "ledger", "model", "outcome", "photo", "store"]),
+    ("worker", &["assess", "ledger", "model", "outcome", "store"]),
 ];
 
 /// Wires everything, so it may know all, and nobody may know it.

@@ -107,6 +107,18 @@ fn a_command_line_that_makes_no_sense_is_wrong_usage() {
         let ended = clinic.cicatrix(args);
         assert_eq!(ended.code, Some(2), "{args:?}: {ended}");
     }
+    for (option, known) in [("--state", "waiting_for_baseline"), ("--reason", "decoder_crash")] {
+        let ended = clinic.cicatrix(&["jobs", "list", option, "nonsense"]);
+        assert!(ended.code == Some(2) && ended.stderr.contains(known), "{option}: {ended}");
+    }
+}
+
+#[test]
+fn doctor_says_how_photos_are_confined() {
+    let doctor = Clinic::empty().cicatrix(&["doctor"]);
+    assert_eq!(doctor.code, Some(0), "{doctor}");
+    assert!(doctor.stdout.contains("resource limits yes"), "{doctor}");
+    assert!(doctor.stdout.contains("no new descriptors yes, ends with its parent yes"), "{doctor}");
 }
 
 #[test]
@@ -134,6 +146,9 @@ fn a_place_without_the_right_to_write_is_not_permitted() {
     assert!(run.stderr.contains(LOCKED), "{run}");
     let export = UNDISTURBED.ledger().cicatrix(&["export", "changes", "--output", LOCKED]);
     assert_eq!(export.code, Some(77), "{export}");
+    let run = clinic.cicatrix(&["run", "bucket", "--out", "none", "--db", "sqlite:///sys/cicatrix-e2e.db"]);
+    assert_eq!(run.code, Some(77), "{run}");
+    assert!(run.stderr.contains("the folder /sys"), "{run}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Whatever ends a run or a pixel process, the same command goes on and the result is the same.
 
+use std::time::Instant;
+
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
 use crate::clinic::{Clinic, UNDISTURBED, Visit};
+use crate::program::PATIENCE;
 
 /// More patients than a sweep gets through before it can be interrupted.
 const MANY: usize = 1500;
@@ -21,6 +24,14 @@ fn open_photos(clinic: &Clinic) -> usize {
     clinic.states().into_values().filter(|(state, _)| state != "measured").count()
 }
 
+/// Events of this kind, once there is a ledger to ask.
+fn events(clinic: &Clinic, kind: &str) -> usize {
+    if !clinic.path("cicatrix.db.lock").exists() {
+        return 0;
+    }
+    clinic.table("events").iter().filter(|event| event["kind"] == kind).count()
+}
+
 #[test]
 fn a_killed_run_goes_on_where_it_was_and_doubles_nothing() {
     let clinic = Clinic::regular();
@@ -31,6 +42,26 @@ fn a_killed_run_goes_on_where_it_was_and_doubles_nothing() {
     assert_eq!(killed.code, None, "{killed}");
     assert!(open_photos(&clinic) > 0, "it was killed too late");
     goes_on_to_the_same_result(&clinic);
+}
+
+/// More often than a photo may be started without a verdict.
+#[test]
+fn a_run_that_is_killed_five_times_costs_no_photo() {
+    let clinic = Clinic::regular();
+    for _ in 0..5 {
+        let (before, until) = (events(&clinic, "started"), Instant::now() + PATIENCE);
+        let mut running = clinic.start_run(&[]);
+        while events(&clinic, "started") == before {
+            assert!(!running.has_ended() && Instant::now() < until, "no photo was started: {}", running.said());
+        }
+        running.signal(Signal::KILL);
+        let killed = running.end();
+        assert_eq!(killed.code, None, "{killed}");
+    }
+    assert!(open_photos(&clinic) > 0, "it was killed too late");
+    goes_on_to_the_same_result(&clinic);
+    let recovered = events(&clinic, "recovered");
+    assert!(recovered >= 3, "a photo was in work at {recovered} kills only");
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn the_number_of_workers_does_not_show_in_the_results() {
 fn a_dry_run_tells_what_is_there_and_leaves_nothing() {
     let clinic = Clinic::regular();
     let look = clinic.run(&["--dry-run"]);
+    assert!(look.stdout.contains("a dry run plans nothing") && look.stdout.contains("without --dry-run"), "{look}");
     assert_eq!(look.code, Some(0), "{look}");
     assert!(look.stdout.contains("6 photos of 3 sessions and 1 patients"), "{look}");
     for name in ["cicatrix.db", "cicatrix.db.lock", "out"] {

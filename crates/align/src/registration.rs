@@ -110,14 +110,6 @@ impl Registration {
     pub fn confidence_at(&self, place: [f64; 2]) -> f32 {
         self.confidence[self.field.cell_at(place)]
     }
-
-    /// Determinant of the map's Jacobian: how much an area grows from the fixed to the moving photo.
-    pub fn area_scale(&self, [x, y]: [f64; 2]) -> f64 {
-        let step = self.field.cell as f64 / 2.0;
-        let at = |dx: f64, dy: f64| self.map([x + dx, y + dy]);
-        let (a, b, c, d) = (at(step, 0.0), at(-step, 0.0), at(0.0, step), at(0.0, -step));
-        ((a[0] - b[0]) * (c[1] - d[1]) - (c[0] - d[0]) * (a[1] - b[1])) / (4.0 * step * step)
-    }
 }
 
 /// The map of a photo onto itself.

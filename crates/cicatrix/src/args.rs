@@ -28,7 +28,8 @@ pub(crate) struct Global {
     /// Database of the ledger, sqlite://path [default: sqlite://cicatrix.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
-    /// One JSON object (or one a line) on stdout; logs as JSON on stderr
+    /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, evaluate); logs as JSON
+    /// on stderr. Tables: export --format json
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Say more on stderr; twice for everything
@@ -105,10 +106,18 @@ pub(crate) struct DemoArgs {
     pub(crate) seed: u64,
 }
 
+/// A reason, or what there is.
+fn parse_reason(text: &str) -> Result<Reason, String> {
+    let all = || Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>().join(", ");
+    text.parse::<Reason>().map_err(|error| format!("{error}: there are {}", all()))
+}
+
 /// Where photos come from.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SourceArgs {
-    /// Folder, or s3://bucket/prefix (endpoint, region, credentials from the usual AWS variables)
+    /// Folder, or s3://bucket/prefix (endpoint, region, credentials from the usual AWS variables). Where there are no
+    /// manifests, sessions.csv or incoming/sessions.csv in it describes the sessions, one a line: clinic_id, patient_id,
+    /// session_date, and if known session, session_no, baseline, sessions_before, days_since_last, px_per_mm
     pub(crate) source: String,
     /// How names are built when not clinic=…/patient=…/session=…/<view>.<shot>.<ext>, for example
     /// '{patient}/{session}_{view}.{ext}' (fields clinic, patient, session, view, shot, ext)
@@ -172,7 +181,7 @@ pub(crate) enum JobsAction {
         #[arg(long)]
         state: Option<State>,
         /// Only those with this reason
-        #[arg(long)]
+        #[arg(long, value_parser = parse_reason)]
         reason: Option<Reason>,
         /// Only those of this clinic
         #[arg(long)]
@@ -195,7 +204,7 @@ pub(crate) struct SelectArgs {
     #[arg(long)]
     pub(crate) state: Option<State>,
     /// … with this reason
-    #[arg(long, requires = "state")]
+    #[arg(long, requires = "state", value_parser = parse_reason)]
     pub(crate) reason: Option<Reason>,
     /// Do not ask
     #[arg(long)]

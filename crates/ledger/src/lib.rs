@@ -9,7 +9,7 @@
 //!   says when to try. Observations, state, release of followers, changes and the job's completion are one
 //!   transaction, so a crash at any point leaves either all of it or none.
 //! - **A start is counted before a byte is parsed,** in a transaction of its own. The third start without a verdict
-//!   quarantines the photo, however the process died.
+//!   quarantines the photo. Starts that end because the whole program is killed count apart, up to twelve.
 //! - **Plans are recomputed, not maintained.** Planning compares what is with what should be (a pure function) and
 //!   writes the difference, so it may be repeated at any time and after any change.
 //! - **Changes are a function of the runs.** They carry neither clock nor ids, only sessions whose photos all have a
@@ -85,17 +85,59 @@ impl Ledger {
         }
     }
 
+    /// Opens a ledger that is there, to read it: no right to write is needed. Only a schema of an older program has to be
+    /// brought up to date, and then it is opened to write.
+    pub async fn open_to_read(url: &str) -> Result<Self, LedgerError> {
+        let (_, Some(file)) = connect_options(url)? else { return Self::open(url).await };
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(false)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let mut read = Self::connect_to_read(&options, &file).await;
+        for _ in 0..2 {
+            // Another process may be about to make it.
+            if read.as_ref().is_err_and(LedgerError::is_transient) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                read = Self::connect_to_read(&options, &file).await;
+            }
+        }
+        let read = match read {
+            // Beside a write-ahead log SQLite wants to write. Where there is none, the file alone is whole.
+            Err(LedgerError::ReadOnly(_) | LedgerError::Unavailable(_)) if !has_log(&file) => {
+                Self::connect_to_read(&options.clone().immutable(true), &file).await
+            }
+            read => read,
+        };
+        match read {
+            Ok(Some(ledger)) => Ok(ledger),
+            Ok(None) => Self::open(url).await.map_err(|error| match error {
+                LedgerError::ReadOnly(text) => LedgerError::ReadOnly(format!(
+                    "{text}; an older program wrote it, so somebody with the right to write it has to open it once"
+                )),
+                other => other,
+            }),
+            Err(LedgerError::ReadOnly(text)) if has_log(&file) => Err(LedgerError::ReadOnly(format!(
+                "{text}; whoever wrote it last was killed, so somebody with the right to write it has to open it once, \
+                 for example with 'cicatrix status'"
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// None when the schema has to be brought up to date first.
+    async fn connect_to_read(options: &SqliteConnectOptions, file: &Path) -> Result<Option<Self>, LedgerError> {
+        let pool = connect_pool(options, Some(file)).await?;
+        if !schema::is_current(&pool).await? {
+            pool.close().await;
+            return Ok(None);
+        }
+        let courier = Courier::new(pool.clone())?;
+        Ok(Some(Self { pool, courier, file: Some(file.to_path_buf()) }))
+    }
+
     async fn connect(options: &SqliteConnectOptions, file: Option<&Path>) -> Result<Self, LedgerError> {
-        // A database in memory lives as long as its one connection.
-        let connections = if file.is_some() { CONNECTIONS } else { 1 };
-        let pool = SqlitePoolOptions::new()
-            .max_connections(connections)
-            .min_connections(1)
-            .max_lifetime(None::<Duration>)
-            .idle_timeout(None::<Duration>)
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| named(error.into(), file))?;
+        let pool = connect_pool(options, file).await?;
         schema::migrate(&pool).await?;
         let courier = Courier::new(pool.clone())?;
         Ok(Self { pool, courier, file: file.map(Path::to_path_buf) })
@@ -112,6 +154,26 @@ impl Ledger {
     }
 }
 
+async fn connect_pool(options: &SqliteConnectOptions, file: Option<&Path>) -> Result<SqlitePool, LedgerError> {
+    // A database in memory lives as long as its one connection.
+    let connections = if file.is_some() { CONNECTIONS } else { 1 };
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .max_lifetime(None::<Duration>)
+        .idle_timeout(None::<Duration>)
+        .connect_with(options.clone())
+        .await
+        .map_err(|error| named(error.into(), file))
+}
+
+/// Something may stand in the write-ahead log that the file lacks.
+fn has_log(file: &Path) -> bool {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
 /// SQLite makes the file and not its folder, and would say only that it cannot open it.
 fn has_folder(file: Option<&Path>) -> Result<(), LedgerError> {
     let folder = file.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
@@ -124,12 +186,32 @@ fn has_folder(file: Option<&Path>) -> Result<(), LedgerError> {
     }
 }
 
-/// SQLite does not say which file it could not open.
+/// SQLite does not say which file it could not open, nor that the rights to make one are lacking.
 fn named(error: LedgerError, file: Option<&Path>) -> LedgerError {
     match (error, file) {
-        (LedgerError::Unavailable(text), Some(file)) => LedgerError::Unavailable(format!("{}: {text}", file.display())),
+        (LedgerError::Unavailable(text), Some(file)) => match refused(file) {
+            Some(refused) => LedgerError::ReadOnly(refused),
+            None => LedgerError::Unavailable(format!("{}: {text}", file.display())),
+        },
         (error, _) => error,
     }
+}
+
+/// What right is lacking to read the file, or to make it where it is not there.
+fn refused(file: &Path) -> Option<String> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (tried, text) = if file.exists() {
+        (std::fs::File::open(file), format!("there is no right to read {}", file.display()))
+    } else {
+        let made = std::fs::File::create_new(file);
+        if made.is_ok() {
+            let _ = std::fs::remove_file(file);
+        }
+        (made, format!("there is no right to make {} in the folder {}", file.display(), folder.display()))
+    };
+    let error = tried.err()?;
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem).then_some(text)
 }
 
 fn connect_options(url: &str) -> Result<(SqliteConnectOptions, Option<PathBuf>), LedgerError> {

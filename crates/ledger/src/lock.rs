@@ -44,12 +44,16 @@ impl Ledger {
 
     /// Makes the work of a killed process available again, at once. Returns how many runs were in work.
     ///
-    /// The starts stay counted: whether the process was killed from outside or by a photo cannot be told.
+    /// Their starts are given back and counted apart, with a higher limit: a photo is read in another process, so the
+    /// death of this one says little about it.
     pub async fn recover_orphans(&self, _held: &Lock) -> Result<u64, LedgerError> {
         let mut tx = self.begin().await?;
         self.courier.requeue_running(&mut tx).await?;
         let orphans: Vec<i64> = sqlx::query_scalar(
-            "UPDATE photo_run SET state = 'ready', worker = NULL WHERE state = 'running' RETURNING run_id",
+            "UPDATE photo_run
+                SET state = 'ready', worker = NULL, starts = MAX(starts - 1, 0), orphaned = orphaned + 1
+              WHERE state = 'running'
+              RETURNING run_id",
         )
         .fetch_all(&mut *tx)
         .await?;

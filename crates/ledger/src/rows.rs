@@ -161,10 +161,9 @@ impl std::fmt::Display for State {
 impl FromStr for State {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        State::ALL
-            .into_iter()
-            .find(|state| state.name() == text)
-            .ok_or_else(|| format!("'{text}' is no state of a run"))
+        State::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| {
+            format!("'{text}' is no state of a run: there are {}", State::ALL.map(State::name).join(", "))
+        })
     }
 }
 

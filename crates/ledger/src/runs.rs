@@ -26,6 +26,7 @@ pub(crate) struct RunRow {
     pub(crate) state: State,
     pub(crate) is_current: bool,
     pub(crate) starts: u32,
+    pub(crate) orphaned: u32,
     pub(crate) job_id: Option<i64>,
     pub(crate) plan: PlanSettings,
 }
@@ -49,6 +50,7 @@ impl RunRow {
             state: read(row.try_get("state")?, "state of a run")?,
             is_current: row.try_get("is_current")?,
             starts: row.try_get("starts")?,
+            orphaned: row.try_get("orphaned")?,
             job_id: row.try_get("job_id")?,
             plan: PlanSettings {
                 protocol_id: row.try_get("protocol_id")?,
@@ -63,8 +65,8 @@ impl RunRow {
 pub(crate) async fn find(conn: &mut SqliteConnection, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
     let row = sqlx::query(
         "SELECT r.run_id, r.photo_id, r.baseline_photo_id, p.session_id, s.clinic_id, s.patient_id, s.session,
-                p.view, r.state, r.is_current, r.starts, r.job_id, r.protocol_id, r.protocol_digest,
-                r.program_version, r.night_id
+                p.view, r.state, r.is_current, r.starts, r.orphaned, r.job_id, r.protocol_id,
+                r.protocol_digest, r.program_version, r.night_id
            FROM photo_run r
            JOIN photo p ON p.photo_id = r.photo_id
            JOIN session s ON s.session_id = p.session_id
@@ -162,8 +164,8 @@ pub(crate) async fn reopen(
 ) -> Result<(), LedgerError> {
     sqlx::query(
         "UPDATE photo_run
-            SET is_current = 1, state = $2, reason = NULL, reasons = '[]', detail = NULL, starts = 0, job_id = NULL,
-                worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
+            SET is_current = 1, state = $2, reason = NULL, reasons = '[]', detail = NULL, starts = 0, orphaned = 0,
+                job_id = NULL, worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
           WHERE run_id = $1",
     )
     .bind(run_id)

@@ -12,10 +12,11 @@ use tokio::time::{Duration, sleep};
 use crate::{LedgerError, now};
 
 /// Version, name and SQL, in order. A released version is never edited.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
     (3, "scale_source", include_str!("../migrations/0003_scale_source.sql")),
+    (4, "orphaned", include_str!("../migrations/0004_orphaned.sql")),
 ];
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
@@ -54,6 +55,15 @@ pub(crate) async fn migrate(pool: &SqlitePool) -> Result<(), LedgerError> {
     write_reasons(&mut tx).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Whether nothing has to be migrated; only reads. The texts of reasons may be an older program's.
+pub(crate) async fn is_current(pool: &SqlitePool) -> Result<bool, LedgerError> {
+    let mut conn = pool.acquire().await?;
+    match applied_version(&mut conn).await? {
+        newer if newer > KNOWN => Err(LedgerError::Schema { found: newer, known: KNOWN }),
+        applied => Ok(applied == KNOWN),
+    }
 }
 
 /// Two processes that open a new ledger at the same moment collide in River's migrator; the loser looks again.

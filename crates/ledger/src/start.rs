@@ -11,6 +11,9 @@ use crate::{Handler, Ledger, LedgerError, PhotoRef, StartedRun, State, now, read
 
 /// Starts without a verdict after which a photo is not started again.
 pub(crate) const MAX_STARTS: u32 = 3;
+/// So often may the whole program go away with a photo in work. High, for it is killed for many reasons, and with a
+/// limit, for a photo that takes the machine down must not do so every night.
+pub(crate) const MAX_ORPHANED: u32 = 12;
 
 pub(crate) enum Begun {
     Run(Box<StartedRun>),
@@ -56,8 +59,7 @@ impl Ledger {
         let Some(run) = open_run(&mut tx, run_id, job_id).await? else {
             return Ok(Begun::Nothing);
         };
-        if run.starts >= MAX_STARTS {
-            let detail = format!("started {} times without a verdict", run.starts);
+        if let Some(detail) = spent(&run) {
             let ending = Ending::crashed(&detail, std::time::Duration::ZERO);
             finish::close(self, &mut tx, handler, &run, &ending).await?;
             self.courier.complete(&mut tx, job_id).await?;
@@ -118,6 +120,17 @@ pub(crate) async fn open_run(
 ) -> Result<Option<RunRow>, LedgerError> {
     let run = runs::find(conn, run_id).await?;
     Ok(run.filter(|run| run.job_id == Some(job_id) && matches!(run.state, State::Ready | State::Running)))
+}
+
+/// Why a run is not started again.
+fn spent(run: &RunRow) -> Option<String> {
+    if run.starts >= MAX_STARTS {
+        Some(format!("started {} times without a verdict", run.starts))
+    } else if run.orphaned >= MAX_ORPHANED {
+        Some(format!("in work {} times when the whole program was killed", run.orphaned))
+    } else {
+        None
+    }
 }
 
 async fn started_run(conn: &mut SqliteConnection, run: &RunRow) -> Result<StartedRun, LedgerError> {

@@ -18,7 +18,7 @@ use crate::command::run::night;
 use crate::command::truth::{PhotoTruth, Truth, VolumeTruth};
 use crate::config::Config;
 use crate::exit;
-use crate::print::{TextTable, out};
+use crate::print::{TextTable, out, quoted};
 
 /// Size of a demo photo, px: a close-up of some 64 mm at 19 px/mm.
 const SIZE: (u32, u32) = (1200, 900);
@@ -62,18 +62,19 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         return Ok(code);
     }
     out(&table(&changes, &truth))?;
-    let db = &settings.db;
+    let db = quoted(&settings.db);
+    let file = |name: &str| quoted(&args.dir.join(name).display().to_string());
     out(&format!(
         "{} photos made, {} measured, {} to retake. Rendered skin: no claim about patients follows from it.\n\
          Everything is in {}. A negative change is less scar; the true change is known here because the skin is rendered.\n\
          Next: cicatrix export changes --db {db}        the same as a table for analysts\n      \
-         cicatrix evaluate {}/bucket --truth {}/truth.json --db {db}        how right it was",
+         cicatrix evaluate {} --truth {} --db {db}        how right it was",
         made,
         summary.counts.measured,
         summary.counts.not_measurable,
         args.dir.display(),
-        args.dir.display(),
-        args.dir.display(),
+        file("bucket"),
+        file("truth.json"),
     ))?;
     Ok(code)
 }

@@ -65,15 +65,26 @@ impl NewFile {
     }
 }
 
-/// Opens a ledger that must be there: reading makes no new database.
+/// Opens a ledger that must be there, to read it: that makes no new database and needs no right to write.
 pub(crate) async fn open_existing(db: &str) -> anyhow::Result<Ledger> {
+    must_exist(db)?;
+    Ledger::open_to_read(db).await.with_context(|| format!("the database {db}"))
+}
+
+/// Opens a ledger that must be there, to change it.
+pub(crate) async fn open_to_change(db: &str) -> anyhow::Result<Ledger> {
+    must_exist(db)?;
+    Ledger::open(db).await.with_context(|| format!("the database {db}"))
+}
+
+fn must_exist(db: &str) -> anyhow::Result<()> {
     let path = db.strip_prefix("sqlite://").map(|p| p.split('?').next().unwrap_or(p));
     if let Some(path) = path.filter(|p| !p.starts_with(':') && !Path::new(p).exists()) {
         return Err(exit::bad_input(format!(
             "there is no database {path}: run 'cicatrix run <SRC>' first, or name another with --db"
         )));
     }
-    Ledger::open(db).await.with_context(|| format!("the database {db}"))
+    Ok(())
 }
 
 async fn csv(ledger: &Ledger, table: Table, target: impl Write + Send) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use cicatrix_ledger::{Cell, Ledger, Line, Selection, State, Table};
 
 use crate::args::{Global, JobsAction, SelectArgs};
-use crate::command::export::{json, open_existing};
+use crate::command::export::{json, open_existing, open_to_change};
 use crate::config::Config;
 use crate::exit;
 use crate::print::{TextTable, out};
@@ -24,7 +24,7 @@ pub(crate) async fn jobs(action: JobsAction, settings: &Config, global: &Global)
         JobsAction::Retry(select) => change(select, settings, Verb::Retry).await,
         JobsAction::Cancel(select) => change(select, settings, Verb::Cancel).await,
         JobsAction::Redispatch => {
-            let ledger = open_existing(&settings.db).await?;
+            let ledger = open_to_change(&settings.db).await?;
             let _lock = ledger.exclusive()?;
             let n = ledger.redispatch().await?;
             out(&format!("{n} jobs were made anew."))?;
@@ -105,7 +105,7 @@ enum Verb {
 }
 
 async fn change(select: SelectArgs, settings: &Config, verb: Verb) -> anyhow::Result<u8> {
-    let ledger = open_existing(&settings.db).await?;
+    let ledger = open_to_change(&settings.db).await?;
     let selection = match select.state {
         Some(state) => {
             confirm(&ledger, state, &select, verb).await?;

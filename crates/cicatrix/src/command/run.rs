@@ -1,5 +1,6 @@
 //! `run` and `scan`: the night over a bucket.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{Global, RunArgs, SourceArgs};
 use crate::config::Config;
 use crate::exit;
-use crate::print::{out, plain};
+use crate::print::{out, plain, quoted};
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let (code, summary) = night(args, settings, global, false).await?;
-    report(&summary, settings, global)?;
+    report(&summary, args, settings, global)?;
     Ok(code)
 }
 
@@ -30,7 +31,7 @@ pub(crate) async fn scan(source: &SourceArgs, settings: &Config, global: &Global
     let args =
         RunArgs { source: source.clone(), out: "none".to_owned(), workers: None, pixel_memory: None, dry_run: false };
     let (_, summary) = night(&args, settings, global, true).await?;
-    report(&summary, settings, global)?;
+    report(&summary, &args, settings, global)?;
     Ok(exit::DONE)
 }
 
@@ -209,7 +210,7 @@ impl Shown {
     }
 }
 
-fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Result<()> {
+fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<()> {
     let counts = &summary.counts;
     if global.json {
         return out(&json!({
@@ -224,9 +225,13 @@ fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Resu
         })
         .to_string());
     }
+    let planned = match args.dry_run {
+        true => "a dry run plans nothing".to_owned(),
+        false => format!("{} new runs planned", summary.planned),
+    };
     out(&format!(
-        "{} photos of {} sessions and {} patients listed; {} new runs planned.",
-        summary.swept.photos, summary.swept.sessions, summary.swept.patients, summary.planned
+        "{} photos of {} sessions and {} patients listed; {planned}.",
+        summary.swept.photos, summary.swept.sessions, summary.swept.patients
     ))?;
     let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
@@ -236,20 +241,41 @@ fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Resu
     if summary.swept.photos == 0 {
         out("No photo was found: names are clinic=…/patient=…/session=…/<view>.<shot>.<ext>, or say --layout.")?;
     }
-    for (what, detail) in summary.bad_keys.iter().chain(&summary.problems) {
-        out(&format!("  {}: {}", plain(what), plain(detail)))?;
-    }
-    let db = if settings.db == Config::default().db { String::new() } else { format!(" --db {}", settings.db) };
+    notices(summary, args)?;
+    let db =
+        if settings.db == Config::default().db { String::new() } else { format!(" --db {}", quoted(&settings.db)) };
     let next = match summary.ending {
+        Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
         Ending::Interrupted => "run the same command again to go on".to_owned(),
-        // Nothing in the ledger yet: a look around, or a bucket without photos.
-        Ending::Done if counts.total() == 0 => "the same command without --dry-run".to_owned(),
-        Ending::Done if counts.unfinished() > 0 => format!("cicatrix run <SRC>{db}"),
+        Ending::Done if counts.unfinished() > 0 => format!("cicatrix run {}{db}", quoted(&args.source.source)),
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
             format!("cicatrix quarantine list{db}")
         }
         Ending::Done if counts.not_measurable > 0 => format!("cicatrix retakes list{db}"),
+        Ending::Done if counts.total() == 0 => "the same command, once there are photos".to_owned(),
         Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
     };
     out(&format!("Next: {next}"))
+}
+
+/// What the sweep could not take in. A name may be a person's and this may go to a journal, so a run only counts; a dry
+/// run, which records nothing that could be listed later, names.
+fn notices(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
+    if args.dry_run {
+        for (what, detail) in summary.bad_keys.iter().chain(&summary.problems) {
+            out(&format!("  {}: {}", plain(what), plain(detail)))?;
+        }
+        return Ok(());
+    }
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, detail) in &summary.bad_keys {
+        *reasons.entry(detail.split_once(':').map_or(detail.as_str(), |(reason, _)| reason)).or_default() += 1;
+    }
+    for (reason, n) in reasons {
+        out(&format!("  {n} files are no photos of a session ({reason}): 'cicatrix quarantine list' names them."))?;
+    }
+    match summary.problems.len() {
+        0 => Ok(()),
+        n => out(&format!("  {n} notes on descriptions or places: the same command with --dry-run names them.")),
+    }
 }

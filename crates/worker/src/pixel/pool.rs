@@ -133,6 +133,8 @@ impl PixelPool {
             .arg(self.settings.memory_bytes.to_string())
             .env_clear()
             .env("RAYON_NUM_THREADS", "1")
+            // The thread that watches us shall not reserve a heap of its own from the child's address space.
+            .env("MALLOC_ARENA_MAX", "1")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
