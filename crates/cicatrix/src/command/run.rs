@@ -245,6 +245,7 @@ fn report(summary: &Summary, settings: &Config, global: &Global) -> anyhow::Resu
         // Nothing in the ledger yet: a look around, or a bucket without photos.
         Ending::Done if counts.total() == 0 => "the same command without --dry-run".to_owned(),
         Ending::Done if counts.unfinished() > 0 => format!("cicatrix run <SRC>{db}"),
+        Ending::Done if counts.failed > 0 => format!("cicatrix jobs list --state failed{db}"),
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
             format!("cicatrix quarantine list{db}")
         }
