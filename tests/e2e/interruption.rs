@@ -1,11 +1,12 @@
 //! Whatever ends a run or a pixel process, the same command goes on and the result is the same.
 
+use std::fs;
 use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use crate::clinic::{Clinic, UNDISTURBED, Visit};
+use crate::clinic::{Clinic, SHOTS, UNDISTURBED, Visit};
 use crate::program::PATIENCE;
 
 /// More patients than a sweep gets through before it can be interrupted.
@@ -160,4 +161,34 @@ fn a_stop_signal_to_the_pixel_processes_costs_nothing() {
     assert_eq!(ended.code, Some(0), "{ended}");
     assert!(clinic.table("events").iter().all(|event| event["kind"] != "crashed"), "{ended}");
     assert_eq!(clinic.observations(), UNDISTURBED.observations);
+}
+
+/// A run over another bucket of the same ledger comes upon the photos that the first one left open.
+#[test]
+fn a_run_over_another_bucket_in_between_does_no_lasting_damage() {
+    let clinic = Clinic::regular();
+    let scan = clinic.cicatrix(&["scan", "bucket"]);
+    assert_eq!(scan.code, Some(0), "{scan}");
+    fs::create_dir(clinic.path("other")).unwrap();
+    clinic.cicatrix(&["run", "other", "--out", "none", "--workers", "1", "--no-progress"]);
+    goes_on_to_the_same_result(&clinic);
+}
+
+#[test]
+fn a_baseline_that_is_gone_is_a_reason_and_no_bug_and_mends_when_it_is_back() {
+    let baseline = Visit::regular(0, SHOTS);
+    let clinic = Clinic::of(std::slice::from_ref(&baseline));
+    let first = clinic.run(&[]);
+    assert_eq!(first.code, Some(0), "{first}");
+    fs::remove_dir_all(clinic.path("bucket").join(baseline.folder())).unwrap();
+    for index in [1, 2] {
+        clinic.receive(&Visit::regular(index, SHOTS));
+    }
+    let without = clinic.run(&[]);
+    assert_eq!(without.code, Some(10), "{without}");
+    let lost = clinic.states().into_values().filter(|(_, reason)| reason.as_deref() == Some("baseline_missing"));
+    assert_eq!(lost.count(), 2 * SHOTS, "{without}");
+
+    clinic.receive(&baseline);
+    goes_on_to_the_same_result(&clinic);
 }

@@ -13,6 +13,7 @@ use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 use serde_json::Value;
 
+use crate::runs::NO_BASELINE;
 use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, Tx, now, to_json};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
@@ -28,6 +29,7 @@ impl Ledger {
             && known.facts == facts
             && steps(&known.photos, &upload.photos, false)?.is_empty()
         {
+            self.take_up_lost(upload, known.session_id).await?;
             return Ok(Recorded { session_id: known.session_id, ..Recorded::default() });
         }
 
@@ -35,7 +37,33 @@ impl Ledger {
         let known = Known::load(&mut tx, upload).await?;
         let recorded = write(&mut tx, upload, &facts, known.as_ref()).await?;
         tx.commit().await?;
+        self.take_up_lost(upload, recorded.session_id).await?;
         Ok(recorded)
+    }
+
+    /// Opens the runs again that ended because an object was gone, now that the photo is listed. A verdict that
+    /// needed no reading is the plan's, and is left to it.
+    async fn take_up_lost(&self, upload: &SessionUpload, session_id: i64) -> Result<(), LedgerError> {
+        let lost: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT r.run_id, p.object_key
+               FROM photo_run r
+               JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
+              WHERE p.session_id = $1 AND r.is_current = 1 AND r.baseline_photo_id <> $2
+                AND r.state = 'not_measurable' AND r.reason IN ($3, $4)
+              ORDER BY CASE WHEN r.photo_id = r.baseline_photo_id THEN 0 ELSE 1 END, r.run_id",
+        )
+        .bind(session_id)
+        .bind(NO_BASELINE)
+        .bind(Reason::ViewMissing.code())
+        .bind(Reason::BaselineMissing.code())
+        .fetch_all(&self.pool)
+        .await?;
+        for (run_id, key) in lost {
+            if upload.photos.iter().any(|photo| photo.key == key && photo.refused.is_none()) {
+                self.retry_run(run_id).await?;
+            }
+        }
+        Ok(())
     }
 }
 

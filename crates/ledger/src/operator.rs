@@ -80,7 +80,7 @@ impl Ledger {
         }
     }
 
-    async fn retry_run(&self, run_id: i64) -> Result<bool, LedgerError> {
+    pub(crate) async fn retry_run(&self, run_id: i64) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
         let Some(run) = runs::find(&mut tx, run_id).await? else {
             return Ok(false);

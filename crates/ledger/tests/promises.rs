@@ -730,6 +730,56 @@ async fn a_refused_photo_gets_its_verdict_without_a_job() {
     assert_eq!(handler.assessed.load(Ordering::SeqCst), 1);
 }
 
+fn gone(reason: Reason) -> Verdict {
+    Verdict::NotMeasurable {
+        content_sha256: None,
+        reasons: vec![reason],
+        detail: "it was listed and is gone".to_owned(),
+        readings: Vec::new(),
+        provenance: json!({}),
+        derived: json!({}),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_whose_object_was_gone_is_read_again_once_it_is_listed() {
+    let (_dir, ledger) = ledger().await;
+    let sessions = course(1);
+    upload(&ledger, &sessions).await;
+    let away = Fake::new(|run| {
+        Act::Answer(Ok(match run.session.date.month() {
+            1 => measured(run),
+            2 => gone(Reason::ViewMissing),
+            _ => gone(Reason::BaselineMissing),
+        }))
+    });
+    drain(&ledger, away).await;
+    let lost = ["measured", "not_measurable view_missing", "not_measurable baseline_missing"];
+    assert_eq!(ends(&ledger).await, lost);
+
+    // Named by a manifest is not listed.
+    let mut unlisted = sessions[2].clone();
+    unlisted.photos[0].refused = Some((Reason::ViewMissing, "not uploaded".to_owned()));
+    upload(&ledger, &[sessions[1].clone(), unlisted]).await;
+    assert_eq!(ends(&ledger).await, ["measured", "ready", "not_measurable view_missing"]);
+
+    upload(&ledger, &sessions).await;
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(ends(&ledger).await, ["measured"; 3]);
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_whose_object_was_gone_brings_its_followers_back() {
+    let (_dir, ledger) = ledger().await;
+    upload(&ledger, &course(2)).await;
+    drain(&ledger, Fake::new(|_| Act::Answer(Ok(gone(Reason::ViewMissing))))).await;
+    assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2);
+    upload(&ledger, &course(2)).await;
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(ends(&ledger).await, ["measured"; 4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_course_that_began_before_the_first_photos_has_no_baseline() {
     let (_dir, ledger) = ledger().await;

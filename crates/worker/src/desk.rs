@@ -69,13 +69,17 @@ impl Desk {
         }
     }
 
-    fn pixel_failure(&self, error: PixelError, sha256: String) -> Result<Verdict, HandlerError> {
+    fn pixel_failure(&self, run: &StartedRun, error: PixelError, sha256: String) -> Result<Verdict, HandlerError> {
         let text = error.to_string();
         match error {
             PixelError::TookTooLong(_) => Ok(quarantined(Reason::DecoderTimeout, text, Some(sha256))),
             PixelError::OutOfMemory => Ok(quarantined(Reason::DecoderMemory, text, Some(sha256))),
             PixelError::Died(_) => Err(HandlerError::Crashed(text)),
             PixelError::Baseline(error) => match error.downcast::<StoreError>() {
+                Ok(StoreError::NotFound { .. }) => {
+                    let detail = format!("the baseline photo '{}' was listed and is gone", run.baseline.key);
+                    Ok(self.gone(run, Reason::BaselineMissing, detail))
+                }
                 Ok(error) => Err(self.store_failure(error)),
                 Err(error) => Err(HandlerError::Failed(format!("{error:#}"))),
             },
@@ -162,6 +166,18 @@ impl Desk {
         }
     }
 
+    /// An object was listed and is not there. Nothing was decoded, so nothing is said of the content.
+    fn gone(&self, run: &StartedRun, reason: Reason, detail: String) -> Verdict {
+        Verdict::NotMeasurable {
+            content_sha256: None,
+            reasons: vec![reason],
+            detail,
+            readings: Vec::new(),
+            provenance: self.provenance(run, None),
+            derived: Value::Null,
+        }
+    }
+
     fn refused(
         &self,
         run: &StartedRun,
@@ -196,7 +212,7 @@ impl Handler for Desk {
             Ok(fetched) => fetched,
             Err(StoreError::NotFound { .. }) => {
                 let detail = "the photo was listed and is gone".to_owned();
-                return Ok(self.refused(run, String::new(), vec![Reason::ViewMissing], detail, vec![]));
+                return Ok(self.gone(run, Reason::ViewMissing, detail));
             }
             Err(StoreError::TooLarge { bytes, limit, .. }) => {
                 let detail = format!("{bytes} bytes, the limit is {limit}");
@@ -219,7 +235,7 @@ impl Handler for Desk {
         let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
         match self.pixels.assess(&job, baseline).await {
             Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
-            Err(error) => self.pixel_failure(error, fetched.sha256),
+            Err(error) => self.pixel_failure(run, error, fetched.sha256),
         }
     }
 

@@ -38,7 +38,19 @@ fn columns(table: Table) -> &'static [&'static str] {
     match table {
         Table::Retakes => &["clinic_id", "patient_id", "session", "view", "shot", "reason", "advice", "detail"],
         Table::Quarantine => &["run_id", "clinic_id", "session", "view", "shot", "reason", "detail", "object_key"],
-        _ => &["run_id", "clinic_id", "session", "view", "shot", "state", "reason", "starts", "duration_ms"],
+        _ => &[
+            "run_id",
+            "clinic_id",
+            "patient_id",
+            "session",
+            "view",
+            "shot",
+            "state",
+            "reason",
+            "starts",
+            "duration_ms",
+            "detail",
+        ],
     }
 }
 

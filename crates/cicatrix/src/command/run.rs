@@ -248,6 +248,7 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
         Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
         Ending::Interrupted => "run the same command again to go on".to_owned(),
         Ending::Done if counts.unfinished() > 0 => format!("cicatrix run {}{db}", quoted(&args.source.source)),
+        Ending::Done if counts.failed > 0 => format!("cicatrix jobs list --state failed{db}"),
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
             format!("cicatrix quarantine list{db}")
         }
