@@ -163,17 +163,6 @@ fn a_stop_signal_to_the_pixel_processes_costs_nothing() {
     assert_eq!(clinic.observations(), UNDISTURBED.observations);
 }
 
-/// A run over another bucket of the same ledger comes upon the photos that the first one left open.
-#[test]
-fn a_run_over_another_bucket_in_between_does_no_lasting_damage() {
-    let clinic = Clinic::regular();
-    let scan = clinic.cicatrix(&["scan", "bucket"]);
-    assert_eq!(scan.code, Some(0), "{scan}");
-    fs::create_dir(clinic.path("other")).unwrap();
-    clinic.cicatrix(&["run", "other", "--out", "none", "--workers", "1", "--no-progress"]);
-    goes_on_to_the_same_result(&clinic);
-}
-
 #[test]
 fn a_baseline_that_is_gone_is_a_reason_and_no_bug_and_mends_when_it_is_back() {
     let baseline = Visit::regular(0, SHOTS);

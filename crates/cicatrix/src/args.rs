@@ -129,6 +129,9 @@ pub(crate) struct SourceArgs {
     /// Only sessions from this day on, and their baselines
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<Date>,
+    /// Where these photos were before, as 'cicatrix export nights' names it: the results go on here. Say it once
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) moved_from: Option<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

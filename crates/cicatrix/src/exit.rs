@@ -84,7 +84,11 @@ fn of_ledger(error: &LedgerError) -> u8 {
         LedgerError::Locked(_) => TRY_AGAIN,
         LedgerError::Full(_) => DISK,
         LedgerError::ReadOnly(_) => NOT_PERMITTED,
-        LedgerError::Corrupt(_) | LedgerError::Schema { .. } | LedgerError::NoSuchRun(_) => BAD_INPUT,
+        LedgerError::Corrupt(_)
+        | LedgerError::Schema { .. }
+        | LedgerError::NoSuchRun(_)
+        | LedgerError::NoSuchSource(_)
+        | LedgerError::OtherSource { .. } => BAD_INPUT,
         LedgerError::Unsupported(_) => BAD_CONFIG,
         LedgerError::Output(error) => of_io(error).unwrap_or(BUG),
         _ => BUG,

@@ -23,10 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::finish::{Ending, JobEnd};
 use crate::start::{Begun, MAX_STARTS, Setback};
-use crate::{Handler, HandlerError, Ledger, LedgerError, Tx, Verdict, WorkSettings, panic_text};
+use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Tx, Verdict, WorkSettings, panic_text};
 
 const KIND: &str = "assess_view";
-const QUEUE: &str = "photos";
 /// Tries of one job, outages included.
 const MAX_ATTEMPTS: i32 = 8;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -41,6 +40,12 @@ const REFRESH: Duration = Duration::from_secs(1);
 const REDISPATCH_ROUNDS: u32 = 60;
 /// Rounds to sit out after the statistics failed, so that the log is not flooded.
 const REFRESH_SITS_OUT: u32 = 30;
+
+/// The queue of a source, so that a worker is given no photo of another one. What was planned before sources were known
+/// waits until a sweep lists it.
+fn queue(source: Option<SourceId>) -> String {
+    source.map_or_else(|| "photos".to_owned(), |source| format!("photos_{}", source.0))
+}
 
 /// The job: read one photo against its baseline.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,11 +88,12 @@ impl Courier {
         &self,
         tx: &mut Tx,
         run_id: i64,
+        source: Option<SourceId>,
         urgency: Urgency,
         pending: bool,
     ) -> Result<i64, LedgerError> {
         let opts = InsertOpts::default()
-            .with_queue(QUEUE)
+            .with_queue(queue(source))
             .with_priority(urgency.priority())
             .with_max_attempts(MAX_ATTEMPTS)
             .with_pending(pending);
@@ -110,6 +116,16 @@ impl Courier {
             Ok(_) | Err(riverqueue::Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Moves a job to the queue of its new source. The engine has no call for it.
+    pub(crate) async fn hand_over(&self, tx: &mut Tx, job_id: i64, to: SourceId) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE river_job SET queue = $2 WHERE id = $1")
+            .bind(job_id)
+            .bind(queue(Some(to)))
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
     }
 
     /// Completes a running job with the transaction; an error when it does not run any more.
@@ -145,7 +161,7 @@ impl Courier {
 }
 
 impl Ledger {
-    /// Works until `stop` is cancelled, then finishes what runs within 20 s and gives back the rest.
+    /// Works on the photos of a source until `stop` is cancelled, then finishes what runs within 20 s and gives back the rest.
     ///
     /// Returns an error at once when nothing can be written any more (disk full, read-only, damaged); what was in
     /// work is then found again by [`Ledger::recover_orphans`].
@@ -237,13 +253,13 @@ fn client(pool: SqlitePool, how: &WorkSettings, workers: Workers) -> Result<Clie
         .with_elect_interval(Duration::from_secs(2))
         .with_completed_job_retention(Retention::DeleteAfter(Duration::from_secs(14 * 24 * 3600)))
         .with_discarded_job_retention(Retention::Keep);
-    let queue = QueueConfig::new(how.workers.max(1))
+    let photos = QueueConfig::new(how.workers.max(1))
         .with_fetch_cooldown(Duration::from_millis(20))
         .with_fetch_poll_interval(Duration::from_millis(500));
     let client = Client::builder(pool)
         .id(client_id(&how.worker_name))
         .workers(workers)
-        .queue(QUEUE, queue)
+        .queue(queue(Some(how.source)), photos)
         .fetch_cooldown(Duration::from_millis(20))
         .default_max_attempts(MAX_ATTEMPTS)
         .job_timeout(how.job_timeout)

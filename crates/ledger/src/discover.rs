@@ -3,7 +3,9 @@
 //! Recording compares before it writes, so that a sweep over a bucket without news takes no write lock. A photo is
 //! an object's content together with what its manifest says about the pixels: another content, scale, region or
 //! refusal is another photo, which takes the old one's place; another name for the same content is the same photo.
-//! A photo that is no longer listed stays: buckets expire, results do not.
+//!
+//! What a clinic takes out of a session that is still there is taken back, result and all: it may have been another
+//! patient. But a photo that its manifest still names was lost, and keeps the result that it has.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +15,27 @@ use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 use serde_json::Value;
 
+use crate::plan::withdraw;
 use crate::runs::NO_BASELINE;
-use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, Tx, now, to_json};
+use crate::source::{hand_over, require_own};
+use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, SourceId, Tx, now, to_json};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 impl Ledger {
     /// Records a session and its photos in one transaction; writes nothing when nothing changed.
-    pub async fn record_session(&self, upload: &SessionUpload) -> Result<Recorded, LedgerError> {
+    /// An error when the patient belongs to another source.
+    pub async fn record_session(&self, source: SourceId, upload: &SessionUpload) -> Result<Recorded, LedgerError> {
         let facts = SessionFacts::of(upload)?;
         let mut read = self.pool.begin().await?;
+        require_own(&mut read, source, upload).await?;
         let known = Known::load(&mut read, upload).await?;
         read.rollback().await?;
         if let Some(known) = &known
+            && known.source == Some(source)
+            && !known.is_gone
             && known.facts == facts
-            && steps(&known.photos, &upload.photos, false)?.is_empty()
+            && steps(&known.photos, upload, false)?.is_empty()
         {
             self.take_up_lost(upload, known.session_id).await?;
             return Ok(Recorded { session_id: known.session_id, ..Recorded::default() });
@@ -36,6 +44,9 @@ impl Ledger {
         let mut tx = self.begin().await?;
         let known = Known::load(&mut tx, upload).await?;
         let recorded = write(&mut tx, upload, &facts, known.as_ref()).await?;
+        if known.is_none_or(|known| known.source != Some(source)) {
+            hand_over(self, &mut tx, recorded.session_id, source).await?;
+        }
         tx.commit().await?;
         self.take_up_lost(upload, recorded.session_id).await?;
         Ok(recorded)
@@ -108,6 +119,9 @@ impl SessionFacts {
 /// A session as it is recorded, with its current photos.
 struct Known {
     session_id: i64,
+    /// None for a session that was recorded before sources were known.
+    source: Option<SourceId>,
+    is_gone: bool,
     facts: SessionFacts,
     photos: Vec<KnownPhoto>,
 }
@@ -126,13 +140,15 @@ struct KnownPhoto {
     regions: String,
     refused_reason: Option<String>,
     refused_detail: Option<String>,
+    is_gone: bool,
+    is_measured: bool,
 }
 
 impl Known {
     async fn load(conn: &mut SqliteConnection, upload: &SessionUpload) -> Result<Option<Self>, LedgerError> {
         let session = sqlx::query(
             "SELECT session_id, session_no, flagged_baseline, sessions_before, days_since_treatment, manifest,
-                    problem_reason, problem_detail
+                    problem_reason, problem_detail, source_id, (gone_at IS NOT NULL) AS is_gone
                FROM session WHERE clinic_id = $1 AND patient_id = $2 AND session = $3",
         )
         .bind(upload.clinic.as_str())
@@ -146,14 +162,23 @@ impl Known {
         let session_id: i64 = session.try_get("session_id")?;
         let rows = sqlx::query(
             "SELECT photo_id, view, shot, object_key, version, bytes, sha256, content_sha256, captured_at, px_per_mm,
-                    regions, refused_reason, refused_detail
+                    regions, refused_reason, refused_detail, (gone_at IS NOT NULL) AS is_gone,
+                    EXISTS (SELECT 1 FROM photo_run r
+                             WHERE r.photo_id = photo.photo_id AND r.is_current = 1 AND r.state = 'measured')
+                        AS is_measured
                FROM photo WHERE session_id = $1 AND is_current = 1",
         )
         .bind(session_id)
         .fetch_all(&mut *conn)
         .await?;
         let photos = rows.iter().map(KnownPhoto::read).collect::<Result<_, _>>()?;
-        Ok(Some(Self { session_id, facts: SessionFacts::read(&session)?, photos }))
+        Ok(Some(Self {
+            session_id,
+            source: session.try_get::<Option<i64>, _>("source_id")?.map(SourceId),
+            is_gone: session.try_get("is_gone")?,
+            facts: SessionFacts::read(&session)?,
+            photos,
+        }))
     }
 }
 
@@ -173,6 +198,8 @@ impl KnownPhoto {
             regions: row.try_get("regions")?,
             refused_reason: row.try_get("refused_reason")?,
             refused_detail: row.try_get("refused_detail")?,
+            is_gone: row.try_get("is_gone")?,
+            is_measured: row.try_get("is_measured")?,
         })
     }
 
@@ -196,7 +223,8 @@ impl KnownPhoto {
 
     /// Nothing at all to write.
     fn is_unchanged(&self, found: &Found<'_>) -> bool {
-        self.version == found.upload.version
+        !self.is_gone
+            && self.version == found.upload.version
             && self.object_key == found.upload.key
             && self.bytes == found.bytes()
             && self.captured_at == found.captured_at
@@ -227,6 +255,10 @@ impl<'a> Found<'a> {
         i64::try_from(self.upload.bytes).unwrap_or(i64::MAX)
     }
 
+    fn is_missing(&self) -> bool {
+        self.refused_reason() == Some(Reason::ViewMissing.code())
+    }
+
     fn refused_reason(&self) -> Option<&'static str> {
         self.upload.refused.as_ref().map(|(reason, _)| Reason::code(*reason))
     }
@@ -240,17 +272,21 @@ enum Step<'a> {
     Add(Found<'a>),
     Replace(i64, Found<'a>),
     Update(i64, Found<'a>),
+    /// The object is gone, the result stays.
+    Lose(i64),
+    /// Taken back, result and all.
+    Withdraw(i64),
 }
 
 /// What has to be written so that the known photos become the uploaded ones.
 fn steps<'a>(
     known: &[KnownPhoto],
-    uploads: &'a [PhotoUpload],
+    session: &'a SessionUpload,
     other_treatment: bool,
 ) -> Result<Vec<Step<'a>>, LedgerError> {
     let mut steps = Vec::new();
     let mut seen = BTreeSet::new();
-    for upload in uploads {
+    for upload in &session.photos {
         let view = upload.view.to_string();
         if !seen.insert((view.clone(), upload.shot)) {
             tracing::warn!(view, shot = upload.shot, "a session has two files for one shot, the first is taken");
@@ -259,12 +295,22 @@ fn steps<'a>(
         let found = Found::of(upload)?;
         match known.iter().find(|photo| photo.view == view && photo.shot == upload.shot) {
             None => steps.push(Step::Add(found)),
+            Some(photo) if found.is_missing() && photo.is_measured => {
+                if !photo.is_gone {
+                    steps.push(Step::Lose(photo.photo_id));
+                }
+            }
             Some(photo) if other_treatment || !photo.is_same_photo(&found) => {
                 steps.push(Step::Replace(photo.photo_id, found));
             }
             Some(photo) if !photo.is_unchanged(&found) => steps.push(Step::Update(photo.photo_id, found)),
             Some(_) => {}
         }
+    }
+    let is_named = |photo: &&KnownPhoto| seen.contains(&(photo.view.clone(), photo.shot));
+    if session.is_whole {
+        let withdrawn = known.iter().filter(|photo| !is_named(photo));
+        steps.extend(withdrawn.map(|photo| Step::Withdraw(photo.photo_id)));
     }
     Ok(steps)
 }
@@ -276,27 +322,39 @@ async fn write(
     known: Option<&Known>,
 ) -> Result<Recorded, LedgerError> {
     let (session_id, session_changed) = match known {
-        Some(known) if known.facts == *facts => (known.session_id, false),
+        Some(known) if known.facts == *facts && !known.is_gone => (known.session_id, false),
         _ => (write_session(tx, upload, facts).await?, true),
     };
     let mut recorded = Recorded { session_id, session_changed, ..Recorded::default() };
     let photos = known.map_or(&[][..], |known| known.photos.as_slice());
     // Days since the treatment decide whether a photo is an endpoint: corrected, its photos are read anew.
     let other_treatment = known.is_some_and(|k| k.facts.days_since_treatment != facts.days_since_treatment);
-    for step in steps(photos, &upload.photos, other_treatment)? {
+    for step in steps(photos, upload, other_treatment)? {
         match step {
             Step::Add(found) => {
                 insert_photo(tx, recorded.session_id, &found).await?;
                 recorded.photos_added += 1;
             }
             Step::Replace(old, found) => {
-                sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(old).execute(&mut **tx).await?;
+                withdraw(tx, old).await?;
                 insert_photo(tx, recorded.session_id, &found).await?;
                 recorded.photos_replaced += 1;
             }
             Step::Update(photo_id, found) => {
                 update_photo(tx, photo_id, &found).await?;
                 recorded.photos_updated += 1;
+            }
+            Step::Lose(photo_id) => {
+                sqlx::query("UPDATE photo SET gone_at = $2 WHERE photo_id = $1")
+                    .bind(photo_id)
+                    .bind(now())
+                    .execute(&mut **tx)
+                    .await?;
+                recorded.photos_gone += 1;
+            }
+            Step::Withdraw(photo_id) => {
+                withdraw(tx, photo_id).await?;
+                recorded.photos_gone += 1;
             }
         }
     }
@@ -338,7 +396,7 @@ async fn write_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts
                 manifest = excluded.manifest, modality = excluded.modality, device = excluded.device,
                 needle_depth_mm = excluded.needle_depth_mm, fitzpatrick = excluded.fitzpatrick,
                 problem_reason = excluded.problem_reason, problem_detail = excluded.problem_detail,
-                updated_at = excluded.updated_at
+                updated_at = excluded.updated_at, gone_at = NULL
          RETURNING session_id",
     )
     .bind(upload.clinic.as_str())
@@ -392,7 +450,7 @@ async fn update_photo(tx: &mut Tx, photo_id: i64, found: &Found<'_>) -> Result<(
     sqlx::query(
         "UPDATE photo
             SET object_key = $2, version = $3, bytes = $4, sha256 = COALESCE($5, sha256), captured_at = $6,
-                refused_detail = $7
+                refused_detail = $7, gone_at = NULL
           WHERE photo_id = $1",
     )
     .bind(photo_id)

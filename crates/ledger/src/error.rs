@@ -3,6 +3,7 @@
 //! SQLite's result codes are read by their primary part (the low byte): a lock that outlasted the busy timeout
 //! is worth another try, a full disk or a read-only file is not, and stops the worker with a clear exit.
 
+use cicatrix_model::{ClinicId, PatientId};
 use riverqueue::sqlx;
 
 const BUSY: i32 = 5;
@@ -43,6 +44,14 @@ pub enum LedgerError {
     Unsupported(String),
     #[error("there is no run {0}: 'cicatrix jobs list' shows the numbers")]
     NoSuchRun(i64),
+    #[error("the ledger knows no source '{0}': 'cicatrix export nights' shows them")]
+    NoSuchSource(String),
+    /// The patient is listed by two sources.
+    #[error(
+        "clinic={clinic}/patient={patient} belongs to {location} in this ledger: if that one has moved here, say \
+         --moved-from '{location}' once; if both are in use, give the second a ledger of its own with --db"
+    )]
+    OtherSource { clinic: ClinicId, patient: PatientId, location: String },
     /// The job engine refused, for example because the job was taken away meanwhile.
     #[error("the job engine refused: {0}")]
     Engine(String),

@@ -14,6 +14,9 @@
 //!   writes the difference, so it may be repeated at any time and after any change.
 //! - **Changes are a function of the runs.** They carry neither clock nor ids, only sessions whose photos all have a
 //!   verdict take part, so the order in which photos finish does not show.
+//! - **What is gone keeps its result.** A session that a whole sweep no longer shows keeps what was measured of it, since
+//!   buckets expire; what was never measured leaves the lists, and so does what now lies elsewhere. A photo that is taken
+//!   out of a session that is still there was taken back, and its result with it.
 //! - **SQLite embedded.** One file, WAL, one writer at a time; losing the last commits at a power cut loses job and
 //!   result together, so the photo is simply read again. All SQL is in this crate.
 
@@ -29,6 +32,7 @@ mod rows;
 mod runs;
 mod schema;
 mod series;
+mod source;
 mod start;
 
 use std::fmt::Display;
@@ -49,6 +53,7 @@ pub use crate::rows::{
     Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,
     State, Verdict, WorkSettings,
 };
+pub use crate::source::SourceId;
 
 /// How long a writer waits for the one before it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

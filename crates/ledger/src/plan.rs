@@ -9,6 +9,11 @@
 //! none is left do the other sessions get `baseline_not_measurable`. Where a shot of the baseline has regions drawn,
 //! only a shot that has them may be the baseline photo, for another one would measure the whole frame in their place.
 //! A cancelled baseline stays the baseline: cancelling is about our work, not about the photo.
+//!
+//! A photo that is gone is never read again. It keeps the result it has as long as that is one against today's baseline
+//! and under the protocol of that baseline; without such a result it is no longer current. Where a baseline photo is
+//! gone, what was measured against it stays, and what was not is `baseline_missing`. A session that is gone counts as
+//! long as it has results, and yields the flag of the baseline to one that is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -51,6 +56,10 @@ pub(crate) async fn replan(
     let plan = decide(&facts);
     mark_baseline(tx, &plan).await?;
     let mut planned = Planned::default();
+    for photo_id in &plan.withdraw {
+        withdraw(tx, *photo_id).await?;
+        planned.withdrawn += 1;
+    }
     for run in &plan.retire {
         runs::retire(ledger, tx, run.run_id, run.state, run.job_id).await?;
         planned.retired += 1;
@@ -69,6 +78,12 @@ pub(crate) async fn replan(
         }
     }
     Ok(planned)
+}
+
+/// Takes a photo out of the current ones. Its run is retired by the plan.
+pub(crate) async fn withdraw(tx: &mut Tx, photo_id: i64) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(photo_id).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// The old mark goes first: a patient has one baseline session at any time.
@@ -139,6 +154,8 @@ struct Facts {
     photos: Vec<PhotoFact>,
     /// Current runs, and those that are already there under these settings.
     runs: Vec<RunFact>,
+    /// Digest of the protocol that photos are read under.
+    protocol: String,
 }
 
 #[derive(Debug, Clone)]
@@ -148,6 +165,7 @@ struct SessionFact {
     flagged: bool,
     /// What the last plan chose.
     is_baseline: bool,
+    is_gone: bool,
     sessions_before: u32,
     problem: Option<(Reason, String)>,
 }
@@ -159,6 +177,8 @@ struct PhotoFact {
     view: String,
     shot: u16,
     is_current: bool,
+    /// It can no longer be read.
+    is_gone: bool,
     /// The manifest draws regions on it.
     has_regions: bool,
     refused: Option<(Reason, String)>,
@@ -171,6 +191,7 @@ struct RunFact {
     baseline_photo_id: i64,
     /// Made under the protocol and program of this plan.
     same_settings: bool,
+    protocol: String,
     is_current: bool,
     state: State,
     reason: Option<String>,
@@ -189,6 +210,7 @@ impl Facts {
             sessions: load_sessions(conn, clinic, patient).await?,
             photos: load_photos(conn, clinic, patient).await?,
             runs: load_runs(conn, clinic, patient, how).await?,
+            protocol: how.protocol_digest.clone(),
         })
     }
 
@@ -204,6 +226,28 @@ impl Facts {
         self.runs
             .iter()
             .find(|run| run.same_settings && run.photo_id == photo_id && run.baseline_photo_id == baseline_photo_id)
+    }
+
+    /// The result that people see of a photo.
+    fn result(&self, photo_id: i64) -> Option<&RunFact> {
+        self.runs.iter().find(|run| run.is_current && run.photo_id == photo_id && run.state == State::Measured)
+    }
+
+    /// The result of a photo against this baseline, and under the protocol that the baseline has or will have.
+    fn result_against(&self, photo_id: i64, baseline: &PhotoFact) -> Option<&RunFact> {
+        let protocol = match self.result(baseline.photo_id) {
+            Some(run) if baseline.is_gone => &run.protocol,
+            _ => &self.protocol,
+        };
+        self.result(photo_id).filter(|run| run.baseline_photo_id == baseline.photo_id && run.protocol == *protocol)
+    }
+
+    /// Sessions that a baseline is chosen from.
+    fn counted(&self) -> Vec<&SessionFact> {
+        let has_photos = |session: &SessionFact| {
+            self.photos.iter().any(|photo| photo.is_current && photo.session_id == session.session_id)
+        };
+        self.sessions.iter().filter(|session| !session.is_gone || has_photos(session)).collect()
     }
 
     /// State of the run in which a photo is its own baseline.
@@ -246,13 +290,15 @@ enum Touched {
 struct Plan {
     /// Sessions that become, or are no longer, the baseline.
     marks: Vec<(i64, bool)>,
+    /// Photos that are gone without a result to keep.
+    withdraw: Vec<i64>,
     retire: Vec<RunFact>,
     tasks: Vec<Task>,
 }
 
 impl Plan {
     fn is_empty(&self) -> bool {
-        self.marks.is_empty() && self.retire.is_empty() && self.tasks.is_empty()
+        self.marks.is_empty() && self.withdraw.is_empty() && self.retire.is_empty() && self.tasks.is_empty()
     }
 }
 
@@ -277,6 +323,9 @@ enum Want {
     Verdict(Reason, String),
     /// To be read against this photo, which is itself for a baseline.
     Reading(i64),
+    /// This run, which could not be made again.
+    Keep(i64),
+    Nothing,
 }
 
 /// The session that all others are compared with, or why there is none.
@@ -288,8 +337,8 @@ enum Baseline<'a> {
 
 /// The baseline photo of a view.
 #[derive(Debug)]
-enum Pick {
-    Photo(i64),
+enum Pick<'a> {
+    Photo(&'a PhotoFact),
     /// There are photos, but none of them can serve.
     Unusable,
     /// No photo with regions can serve. One without would measure the whole frame in their place.
@@ -298,7 +347,7 @@ enum Pick {
 }
 
 fn decide(facts: &Facts) -> Plan {
-    let baseline = baseline_of(&facts.sessions);
+    let baseline = baseline_of(&facts.counted());
     let chosen = match &baseline {
         Baseline::Session(session) => Some(session.session_id),
         Baseline::None(..) => None,
@@ -312,9 +361,15 @@ fn decide(facts: &Facts) -> Plan {
     }
     let mut kept: HashSet<i64> = HashSet::new();
     for photo in facts.photos.iter().filter(|photo| photo.is_current) {
-        let (kept_run, act) = match want(facts, &baseline, photo) {
+        let wanted = if photo.is_gone { keep(facts, &baseline, photo) } else { want(facts, &baseline, photo) };
+        let (kept_run, act) = match wanted {
             Want::Verdict(reason, detail) => conclude(facts, photo, reason, detail),
             Want::Reading(baseline_photo) => reading(facts, photo, baseline_photo),
+            Want::Keep(run_id) => (Some(run_id), None),
+            Want::Nothing => {
+                plan.withdraw.push(photo.photo_id);
+                (None, None)
+            }
         };
         kept.extend(kept_run);
         plan.tasks.extend(act.map(|act| Task { photo_id: photo.photo_id, act }));
@@ -324,8 +379,11 @@ fn decide(facts: &Facts) -> Plan {
     plan
 }
 
-fn baseline_of(sessions: &[SessionFact]) -> Baseline<'_> {
-    let flagged: Vec<&SessionFact> = sessions.iter().filter(|session| session.flagged).collect();
+fn baseline_of<'a>(sessions: &[&'a SessionFact]) -> Baseline<'a> {
+    let mut flagged: Vec<&SessionFact> = sessions.iter().copied().filter(|session| session.flagged).collect();
+    if flagged.iter().any(|session| !session.is_gone) {
+        flagged.retain(|session| !session.is_gone);
+    }
     match flagged[..] {
         [session] => Baseline::Session(session),
         [] => earliest(sessions),
@@ -341,8 +399,8 @@ fn baseline_of(sessions: &[SessionFact]) -> Baseline<'_> {
     }
 }
 
-fn earliest(sessions: &[SessionFact]) -> Baseline<'_> {
-    match sessions.iter().min_by_key(|session| session.session) {
+fn earliest<'a>(sessions: &[&'a SessionFact]) -> Baseline<'a> {
+    match sessions.iter().copied().min_by_key(|session| session.session) {
         Some(first) if first.sessions_before == 0 => Baseline::Session(first),
         Some(first) => {
             let detail = format!(
@@ -353,6 +411,20 @@ fn earliest(sessions: &[SessionFact]) -> Baseline<'_> {
         }
         None => Baseline::None(Reason::BaselineMissing, "there is no session".to_owned()),
     }
+}
+
+/// What becomes of a photo that is gone.
+fn keep(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
+    let picked = match baseline {
+        Baseline::Session(session) => pick(facts, session, &photo.view),
+        Baseline::None(..) => Pick::Missing,
+    };
+    let kept = match picked {
+        Pick::Photo(baseline) => facts.result_against(photo.photo_id, baseline),
+        // Nothing is compared as long as there is no baseline.
+        Pick::Unusable | Pick::Undrawn | Pick::Missing => facts.result(photo.photo_id),
+    };
+    kept.map_or(Want::Nothing, |run| Want::Keep(run.run_id))
 }
 
 fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
@@ -370,7 +442,14 @@ fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
         return Want::Reading(photo.photo_id);
     }
     match pick(facts, session, &photo.view) {
-        Pick::Photo(baseline_photo) => Want::Reading(baseline_photo),
+        Pick::Photo(baseline) if baseline.is_gone => match facts.result_against(photo.photo_id, baseline) {
+            Some(run) => Want::Keep(run.run_id),
+            None => Want::Verdict(
+                Reason::BaselineMissing,
+                format!("the baseline photo, {} of session {}, is no longer there", photo.view, session.session),
+            ),
+        },
+        Pick::Photo(baseline) => Want::Reading(baseline.photo_id),
         Pick::Unusable => Want::Verdict(
             Reason::BaselineNotMeasurable,
             format!("no photo of {} in the baseline session {} can be measured", photo.view, session.session),
@@ -390,7 +469,7 @@ fn want(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
     }
 }
 
-fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
+fn pick<'a>(facts: &'a Facts, session: &SessionFact, view: &str) -> Pick<'a> {
     let of_view: Vec<&PhotoFact> = facts
         .photos
         .iter()
@@ -402,7 +481,8 @@ fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
         .into_iter()
         .filter(|photo| !matches!(&photo.refused, Some((reason, _)) if *reason == Reason::ViewMissing))
         .collect();
-    shots.sort_by_key(|photo| photo.shot);
+    // One that is there can be read against.
+    shots.sort_by_key(|photo| (photo.is_gone, photo.shot));
     if shots.is_empty() {
         return Pick::Missing;
     }
@@ -414,7 +494,7 @@ fn pick(facts: &Facts, session: &SessionFact, view: &str) -> Pick {
         .filter(|photo| photo.has_regions || !are_drawn)
         .find(|photo| photo.refused.is_none() && !is_bad(facts.own_state(photo.photo_id)));
     match usable {
-        Some(photo) => Pick::Photo(photo.photo_id),
+        Some(photo) => Pick::Photo(photo),
         None if are_drawn => Pick::Undrawn,
         None => Pick::Unusable,
     }
@@ -447,7 +527,11 @@ fn reading(facts: &Facts, photo: &PhotoFact, baseline: i64) -> Decided {
         return (None, Some(Act::Create { baseline, opening }));
     };
     let run_id = run.run_id;
+    let was_lost = matches!(run.reason.as_deref(), Some(reason)
+        if reason == Reason::ViewMissing.code() || reason == Reason::BaselineMissing.code());
     let act = match run.state {
+        // It ended because an object was gone, and was replaced by a verdict that says so; now the object is back.
+        State::NotMeasurable if was_lost && !run.is_current => Some(Act::Reopen { run_id, is_baseline, opening }),
         State::Superseded => Some(Act::Reopen { run_id, is_baseline, opening }),
         State::WaitingForBaseline if opening == Opening::Ready => Some(Act::Release { run_id, job_id: run.job_id }),
         _ if !run.is_current => Some(Act::Revive { run_id }),
@@ -462,7 +546,8 @@ async fn load_sessions(
     patient: &str,
 ) -> Result<Vec<SessionFact>, LedgerError> {
     let rows = sqlx::query(
-        "SELECT session_id, session, flagged_baseline, is_baseline, sessions_before, problem_reason, problem_detail
+        "SELECT session_id, session, flagged_baseline, is_baseline, (gone_at IS NOT NULL) AS is_gone, sessions_before,
+                problem_reason, problem_detail
            FROM session WHERE clinic_id = $1 AND patient_id = $2 ORDER BY session",
     )
     .bind(clinic)
@@ -476,6 +561,7 @@ async fn load_sessions(
             session: read(row.try_get("session")?, "session")?,
             flagged: row.try_get("flagged_baseline")?,
             is_baseline: row.try_get("is_baseline")?,
+            is_gone: row.try_get("is_gone")?,
             sessions_before: row.try_get::<Option<u32>, _>("sessions_before")?.unwrap_or(0),
             problem: reason_and_detail(row.try_get("problem_reason")?, row.try_get("problem_detail")?)?,
         });
@@ -486,7 +572,7 @@ async fn load_sessions(
 async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
     let rows = sqlx::query(
         "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail,
-                (p.regions <> '[]') AS has_regions
+                (p.regions <> '[]') AS has_regions, (p.gone_at IS NOT NULL) AS is_gone
            FROM photo p
            JOIN session s ON s.session_id = p.session_id
           WHERE s.clinic_id = $1 AND s.patient_id = $2
@@ -504,6 +590,7 @@ async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -
             view: row.try_get("view")?,
             shot: row.try_get("shot")?,
             is_current: row.try_get("is_current")?,
+            is_gone: row.try_get("is_gone")?,
             has_regions: row.try_get("has_regions")?,
             refused: reason_and_detail(row.try_get("refused_reason")?, row.try_get("refused_detail")?)?,
         });
@@ -519,7 +606,7 @@ async fn load_runs(
 ) -> Result<Vec<RunFact>, LedgerError> {
     let rows = sqlx::query(
         "SELECT r.run_id, r.photo_id, r.baseline_photo_id, r.is_current, r.state, r.reason, r.detail, r.job_id,
-                (r.protocol_digest = $3 AND r.program_version = $4) AS same_settings
+                r.protocol_digest, (r.protocol_digest = $3 AND r.program_version = $4) AS same_settings
            FROM photo_run r
            JOIN photo p ON p.photo_id = r.photo_id
            JOIN session s ON s.session_id = p.session_id
@@ -540,6 +627,7 @@ async fn load_runs(
             photo_id: row.try_get("photo_id")?,
             baseline_photo_id: row.try_get("baseline_photo_id")?,
             same_settings: row.try_get("same_settings")?,
+            protocol: row.try_get("protocol_digest")?,
             is_current: row.try_get("is_current")?,
             state: read(row.try_get("state")?, "state of a run")?,
             reason: row.try_get("reason")?,
@@ -567,6 +655,7 @@ mod tests {
             session: key.parse().unwrap(),
             flagged: false,
             is_baseline: false,
+            is_gone: false,
             sessions_before: 0,
             problem: None,
         }
@@ -574,7 +663,16 @@ mod tests {
 
     fn photo(id: i64, session_id: i64, shot: u16) -> PhotoFact {
         let view = "face.frontal".to_owned();
-        PhotoFact { photo_id: id, session_id, view, shot, is_current: true, has_regions: false, refused: None }
+        PhotoFact {
+            photo_id: id,
+            session_id,
+            view,
+            shot,
+            is_current: true,
+            is_gone: false,
+            has_regions: false,
+            refused: None,
+        }
     }
 
     fn run(id: i64, photo_id: i64, baseline_photo_id: i64, state: State) -> RunFact {
@@ -583,6 +681,7 @@ mod tests {
             photo_id,
             baseline_photo_id,
             same_settings: true,
+            protocol: "d1".to_owned(),
             is_current: true,
             state,
             reason: None,
@@ -596,6 +695,7 @@ mod tests {
             sessions: vec![session(1, "2026-01-01-01"), session(2, "2026-02-01-01")],
             photos: vec![photo(10, 1, 1), photo(11, 1, 2), photo(20, 2, 1)],
             runs: Vec::new(),
+            protocol: "d1".to_owned(),
         }
     }
 

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, AssertSqlSafe, Row, Sqlite, TypeInfo, ValueRef};
 
-use crate::{Counts, Ledger, LedgerError, now, read, to_json};
+use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json};
 
 /// A view that people read. Names and columns are part of the contract with scripts outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,12 +100,23 @@ pub enum Line<'a> {
 }
 
 impl Ledger {
-    /// Current runs by state, from one index.
-    pub async fn unfinished(&self) -> Result<Counts, LedgerError> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
+    /// Current runs by state, of a source or of all, from one index.
+    pub async fn counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
+        let rows: Vec<(String, i64)> = match source {
+            Some(source) => {
+                sqlx::query_as(
+                    "SELECT state, COUNT(*) FROM photo_run WHERE source_id = $1 AND is_current = 1 GROUP BY state",
+                )
+                .bind(source.0)
                 .fetch_all(&self.pool)
-                .await?;
+                .await?
+            }
+            None => {
+                sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
+                    .fetch_all(&self.pool)
+                    .await?
+            }
+        };
         counted(rows)
     }
 

@@ -11,6 +11,8 @@ use cicatrix_model::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::SourceId;
+
 /// A session as a scan found it, with all photos that its manifest or listing names.
 #[derive(Debug, Clone)]
 pub struct SessionUpload {
@@ -26,6 +28,8 @@ pub struct SessionUpload {
     pub manifest: Option<serde_json::Value>,
     /// What is wrong with the session as a whole; all its photos get this verdict.
     pub problem: Option<(Reason, String)>,
+    /// The listing showed all of it, so that a photo which is not here was taken away.
+    pub is_whole: bool,
     pub photos: Vec<PhotoUpload>,
 }
 
@@ -58,11 +62,13 @@ pub struct Recorded {
     pub photos_replaced: u32,
     /// Photos whose name or version changed, but not their content.
     pub photos_updated: u32,
+    /// Photos that were taken out of the session, or are gone and keep their result.
+    pub photos_gone: u32,
 }
 
 impl Recorded {
     pub fn changed(&self) -> bool {
-        self.session_changed || self.photos_added + self.photos_replaced + self.photos_updated > 0
+        self.session_changed || self.photos_added + self.photos_replaced + self.photos_updated + self.photos_gone > 0
     }
 }
 
@@ -88,6 +94,8 @@ pub struct Planned {
     pub revived: u32,
     /// Runs that no longer count.
     pub retired: u32,
+    /// Photos that are gone and have no result to keep.
+    pub withdrawn: u32,
 }
 
 impl Planned {
@@ -226,6 +234,8 @@ impl Counts {
 /// How this process works.
 #[derive(Debug, Clone)]
 pub struct WorkSettings {
+    /// Whose photos: those of other sources are left to others.
+    pub source: SourceId,
     /// Photos in work at once, at least 1.
     pub workers: usize,
     /// Shown beside each run: which host or process did it.
@@ -233,12 +243,6 @@ pub struct WorkSettings {
     /// A run that takes longer is stopped and counts as a failed start. Default 90 s: a photo takes about one
     /// second, so this is a hanging store or a bug.
     pub job_timeout: Duration,
-}
-
-impl Default for WorkSettings {
-    fn default() -> Self {
-        Self { workers: 1, worker_name: "worker".to_owned(), job_timeout: Duration::from_secs(90) }
-    }
 }
 
 /// A photo as the one who reads it needs it.

@@ -5,7 +5,7 @@ use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 
 use crate::courier::Urgency;
-use crate::{Ledger, LedgerError, PlanSettings, State, Tx, now, read};
+use crate::{Ledger, LedgerError, PlanSettings, SourceId, State, Tx, now, read};
 
 /// Stands for "no baseline": the verdict needed no reading.
 pub(crate) const NO_BASELINE: i64 = 0;
@@ -136,8 +136,9 @@ pub(crate) async fn create(
 ) -> Result<i64, LedgerError> {
     let run_id: i64 = sqlx::query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
-                                night_id, is_current, state, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8)
+                                night_id, is_current, state, created_at, source_id)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, (
+             SELECT s.source_id FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1))
          RETURNING run_id",
     )
     .bind(photo_id)
@@ -190,7 +191,11 @@ pub(crate) async fn give_job(
         Opening::Cancelled => return Ok(()),
     };
     let urgency = if is_baseline { Urgency::Baseline } else { Urgency::FollowUp };
-    let job_id = ledger.courier.insert(tx, run_id, urgency, pending).await?;
+    let source: Option<i64> = sqlx::query_scalar("SELECT source_id FROM photo_run WHERE run_id = $1")
+        .bind(run_id)
+        .fetch_one(&mut **tx)
+        .await?;
+    let job_id = ledger.courier.insert(tx, run_id, source.map(SourceId), urgency, pending).await?;
     sqlx::query("UPDATE photo_run SET job_id = $2 WHERE run_id = $1")
         .bind(run_id)
         .bind(job_id)
@@ -247,8 +252,10 @@ pub(crate) async fn conclude(
     let at = now();
     let run_id: i64 = sqlx::query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
-                                night_id, is_current, state, reason, reasons, detail, created_at, finished_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $11)
+                                night_id, is_current, state, reason, reasons, detail, created_at, finished_at,
+                                source_id)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $11, (
+             SELECT s.source_id FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1))
          ON CONFLICT (photo_id, baseline_photo_id, protocol_digest, program_version) DO UPDATE
             SET is_current = 1, state = excluded.state, reason = excluded.reason, reasons = excluded.reasons,
                 detail = excluded.detail, finished_at = excluded.finished_at

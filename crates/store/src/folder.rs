@@ -66,6 +66,10 @@ impl PhotoStore for FolderStore {
         self.tree.place().to_owned()
     }
 
+    fn identity(&self) -> String {
+        self.tree.root().display().to_string()
+    }
+
     async fn list(&self, after: Option<&Continuation>) -> Result<Page, StoreError> {
         let kept = self.take_walk(after);
         let tree = Arc::clone(&self.tree);

@@ -32,6 +32,11 @@ pub trait PhotoStore: Send + Sync + std::fmt::Debug {
     /// The store as people know it, such as `s3://photos/north` or a path.
     fn describe(&self) -> String;
 
+    /// The store by a name that does not depend on the working folder.
+    fn identity(&self) -> String {
+        self.describe()
+    }
+
     /// One page of the listing, in byte order of the keys; the first one without `after`.
     ///
     /// A page may hold fewer objects than the limit, even none: only a missing `next` is the end.

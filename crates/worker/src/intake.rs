@@ -106,6 +106,8 @@ pub struct SweepCounts {
     pub patients: u64,
     pub bad_keys: u64,
     pub problems: u64,
+    /// Places that could not be listed, and patients that were left out: what is not seen there may be there.
+    pub unseen: u64,
 }
 
 impl SweepCounts {
@@ -137,6 +139,16 @@ impl Intake {
         Self { source: Source::new(store), layout, settings }
     }
 
+    /// Names the store, the same from wherever it is typed.
+    pub(crate) fn place(&self) -> String {
+        self.source.identity()
+    }
+
+    /// Clinics of which a sweep shows every session, all when none is named; nothing when it looks at recent ones only.
+    pub(crate) fn shows_all_of(&self) -> Option<&[ClinicId]> {
+        self.settings.since.is_none().then_some(&self.settings.clinics)
+    }
+
     /// Sweeps the listing page by page with flat memory (see the head of this module) and sends what it finds:
     /// the sessions of a patient by date, then the patient's end.
     ///
@@ -145,7 +157,7 @@ impl Intake {
     pub async fn sweep(&self, sink: &Sender<Found>) -> Result<SweepCounts, StoreError> {
         let mut outlet = Outlet { sink, counts: SweepCounts::default() };
         let outcome = self.run(&mut outlet).await;
-        let SweepCounts { objects, photos, sessions, patients, bad_keys, problems } = outlet.counts;
+        let SweepCounts { objects, photos, sessions, patients, bad_keys, problems, .. } = outlet.counts;
         match outcome {
             Ok(()) => info!(objects, photos, sessions, patients, bad_keys, problems, "swept the listing"),
             Err(Halt::Closed) => debug!(objects, sessions, "the sweep stops, nobody takes what it finds"),
@@ -189,6 +201,7 @@ impl Intake {
 
     async fn gather(&self, page: Page, gathered: &mut Gathered, outlet: &mut Outlet<'_>) -> Result<(), Halt> {
         for problem in page.problems {
+            outlet.counts.unseen += 1;
             outlet.problem(problem.place, problem.error.to_string()).await?;
         }
         for bad in page.bad {
@@ -235,6 +248,7 @@ impl Intake {
             if patient.is_crowded() {
                 // Half a patient could lack its baseline, and be compared with another session.
                 let detail = format!("more than {PATIENT_LIMIT} objects: no photo of this patient is read");
+                outlet.counts.unseen += 1;
                 outlet.problem(patient.place(), detail).await?;
             } else if patient.latest().is_some_and(|date| self.settings.is_recent(date)) {
                 visits.extend(patient.into_visits());
@@ -266,7 +280,10 @@ impl Intake {
         let Visit { draft, is_first, is_last } = visit;
         let address = draft.address.clone();
         let described = Described::read(&draft, answer);
-        let (upload, left_out) = session::assemble(draft, described, table.row(&address), self.settings.max_bytes);
+        // All folders of a patient are listed before it is sent.
+        let is_whole = outlet.counts.unseen == 0;
+        let (upload, left_out) =
+            session::assemble(draft, described, table.row(&address), self.settings.max_bytes, is_whole);
         if is_first || upload.baseline || self.settings.is_recent(address.session.date) {
             for photo in left_out {
                 outlet.bad_key(photo.key.to_string(), photo.why).await?;

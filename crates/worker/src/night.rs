@@ -3,11 +3,12 @@
 //! Sweep and work go side by side: the first photo is read while the listing still goes on. Everything found is in the
 //! ledger before it is worked on, so the run may be cut anywhere and started again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Counts, Ledger, PlanSettings, WorkSettings};
+use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, SourceId, WorkSettings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +18,12 @@ use crate::intake::{Found, Intake, SweepCounts};
 /// How a night is run.
 #[derive(Debug, Clone)]
 pub struct NightSettings {
-    /// Shown as the source of the night.
-    pub source: String,
+    /// Another source that has moved here: its sessions are this one's from now on.
+    pub moved_from: Option<String>,
     pub plan: PlanSettings,
-    pub work: WorkSettings,
+    pub workers: usize,
+    /// Shown beside each run: which process did it.
+    pub worker_name: String,
     /// Sweep and plan, leave the work to others.
     pub scan_only: bool,
 }
@@ -52,6 +55,8 @@ pub struct Summary {
     pub counts: Counts,
     /// Runs that this night planned.
     pub planned: u64,
+    /// Sessions that were there before and are not any more.
+    pub gone: u64,
     /// Objects whose names are not photos' names, with the reason.
     pub bad_keys: Vec<(String, String)>,
     /// Places that could not be read.
@@ -69,6 +74,8 @@ pub struct Night {
 
 /// Pause between two looks at the counts.
 const LOOK: Duration = Duration::from_millis(200);
+/// A photo takes about a second: what takes longer than this is a hanging store or a bug, and counts as a failed start.
+const JOB_TIMEOUT: Duration = Duration::from_secs(90);
 /// At most this many bad names and problems are kept word for word.
 const MOST_NOTICES: usize = 1000;
 
@@ -79,6 +86,7 @@ impl Night {
 
     /// Runs until everything has a verdict or `stop` is cancelled.
     pub async fn run(mut self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<Summary> {
+        let place = self.intake.place();
         let lock = self.ledger.exclusive()?;
         self.ledger.recover_orphans(&lock).await?;
         let calibration = self.desk.calibration();
@@ -86,7 +94,12 @@ impl Night {
         if series > 0 {
             tracing::info!(series, calibration, "the changes of {series} series are computed again with {calibration}");
         }
-        let night = self.ledger.night_begin(&self.settings.source).await?;
+        let source = self.ledger.source(&place).await?;
+        if let Some(from) = &self.settings.moved_from {
+            let sessions = self.ledger.move_source(from, source).await?;
+            tracing::info!(sessions, "{sessions} sessions of another source are this one's from now on");
+        }
+        let night = self.ledger.night_begin(&place).await?;
         self.settings.plan.night_id = Some(night);
         // Either side ends the other: the lead when nothing is left, the work when it cannot go on.
         let halt = stop.child_token();
@@ -95,12 +108,12 @@ impl Night {
                 return Ok(());
             }
             let handler: Arc<dyn cicatrix_ledger::Handler> = self.desk.clone();
-            let worked = self.ledger.work(handler, self.settings.work.clone(), halt.clone()).await;
+            let worked = self.ledger.work(handler, self.work_settings(source), halt.clone()).await;
             halt.cancel();
             worked
         };
         let lead = async {
-            let led = self.lead(&halt, &tell).await;
+            let led = self.lead(source, &halt, &tell).await;
             halt.cancel();
             led
         };
@@ -109,7 +122,7 @@ impl Night {
         let mut summary = led?;
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
         self.ledger.night_end(night).await?;
-        summary.counts = self.ledger.unfinished().await?;
+        summary.counts = self.ledger.counts(Some(source)).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
             summary.ending = Ending::Interrupted;
         }
@@ -118,14 +131,24 @@ impl Night {
         Ok(summary)
     }
 
+    fn work_settings(&self, source: SourceId) -> WorkSettings {
+        let NightSettings { workers, worker_name, .. } = &self.settings;
+        WorkSettings { source, workers: *workers, worker_name: worker_name.clone(), job_timeout: JOB_TIMEOUT }
+    }
+
     /// Sweeps, then waits until nothing is left to do.
-    async fn lead(&self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
-        let mut summary = self.sweep(stop, tell).await?;
+    async fn lead(
+        &self,
+        source: SourceId,
+        stop: &CancellationToken,
+        tell: &impl Fn(Progress),
+    ) -> anyhow::Result<Summary> {
+        let mut summary = self.sweep(source, stop, tell).await?;
         if self.settings.scan_only {
             return Ok(summary);
         }
         loop {
-            let counts = self.ledger.unfinished().await?;
+            let counts = self.ledger.counts(Some(source)).await?;
             tell(Progress::Counts { counts, swept: true });
             if let Some(trouble) = self.desk.trouble() {
                 return Err(trouble.into());
@@ -141,7 +164,12 @@ impl Night {
         }
     }
 
-    async fn sweep(&self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Summary> {
+    async fn sweep(
+        &self,
+        source: SourceId,
+        stop: &CancellationToken,
+        tell: &impl Fn(Progress),
+    ) -> anyhow::Result<Summary> {
         let (sink, found) = mpsc::channel(64);
         let listing = async {
             let swept = self.intake.sweep(&sink).await;
@@ -158,24 +186,64 @@ impl Night {
                     found.close();
                     break;
                 }
-                self.record(item, &mut notes, tell).await?;
+                self.record(source, item, &mut notes, tell).await?;
                 if last.elapsed() > LOOK {
                     last = std::time::Instant::now();
-                    tell(Progress::Counts { counts: self.ledger.unfinished().await?, swept: false });
+                    tell(Progress::Counts { counts: self.ledger.counts(Some(source)).await?, swept: false });
                 }
             }
             anyhow::Ok(notes)
         };
         let (swept, recorded) = tokio::join!(listing, record);
-        let notes = recorded.context("failed to record what the sweep found")?;
-        Ok(notes.summary(swept?))
+        let (mut notes, swept) = (recorded.context("failed to record what the sweep found")?, swept?);
+        if !notes.cut {
+            self.mark_gone(source, &swept, &mut notes, tell).await?;
+        }
+        Ok(notes.summary(swept))
     }
 
-    async fn record(&self, item: Found, notes: &mut Notes, tell: &impl Fn(Progress)) -> anyhow::Result<()> {
-        match item {
-            Found::Session(upload) => {
-                self.ledger.record_session(&upload).await?;
+    /// What the sweep did not show is gone, if it showed all that there is.
+    async fn mark_gone(
+        &self,
+        source: SourceId,
+        swept: &SweepCounts,
+        notes: &mut Notes,
+        tell: &impl Fn(Progress),
+    ) -> anyhow::Result<()> {
+        let Some(clinics) = self.intake.shows_all_of().filter(|_| swept.unseen == 0) else { return Ok(()) };
+        if notes.seen.is_empty() {
+            if self.ledger.counts(Some(source)).await?.total() > 0 {
+                let detail = "no session is there where there were some: is it the right place, is the disk mounted? \
+                              Nothing is taken off the lists"
+                    .to_owned();
+                notes.take(Found::Problem { place: self.intake.place(), detail }, tell);
             }
+            return Ok(());
+        }
+        notes.gone = self.ledger.mark_gone(source, &notes.seen, clinics, &self.settings.plan).await?;
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        source: SourceId,
+        item: Found,
+        notes: &mut Notes,
+        tell: &impl Fn(Progress),
+    ) -> anyhow::Result<()> {
+        match item {
+            Found::Session(upload) => match self.ledger.record_session(source, &upload).await {
+                Ok(recorded) => {
+                    notes.seen.insert(recorded.session_id);
+                }
+                Err(error @ LedgerError::OtherSource { .. }) => {
+                    let place = format!("clinic={}/patient={}/", upload.clinic, upload.patient);
+                    if notes.problems.last().is_none_or(|(last, _)| *last != place) {
+                        notes.take(Found::Problem { place, detail: error.to_string() }, tell);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            },
             Found::PatientEnd { clinic, patient } => {
                 let planned = self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?;
                 notes.planned += u64::from(planned.ready) + u64::from(planned.waiting) + u64::from(planned.concluded);
@@ -215,6 +283,9 @@ pub async fn look(intake: &Intake, tell: impl Fn(Progress)) -> anyhow::Result<Su
 struct Notes {
     cut: bool,
     planned: u64,
+    gone: u64,
+    /// Sessions that the listing showed, 16 bytes each.
+    seen: HashSet<i64>,
     bad_keys: Vec<(String, String)>,
     problems: Vec<(String, String)>,
 }
@@ -239,6 +310,7 @@ impl Notes {
             swept,
             counts: Counts::default(),
             planned: self.planned,
+            gone: self.gone,
             bad_keys: self.bad_keys,
             problems: self.problems,
         }

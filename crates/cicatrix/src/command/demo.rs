@@ -36,7 +36,13 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         settings.db = format!("sqlite://{}", args.dir.join("cicatrix.db").display());
     }
     let run = RunArgs {
-        source: SourceArgs { source: bucket.display().to_string(), layout: None, clinics: vec![], since: None },
+        source: SourceArgs {
+            source: bucket.display().to_string(),
+            layout: None,
+            clinics: vec![],
+            since: None,
+            moved_from: None,
+        },
         out: args.dir.join("out").display().to_string(),
         workers: None,
         pixel_memory: None,

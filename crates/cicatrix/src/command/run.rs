@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use cicatrix_ledger::{Ledger, PlanSettings, State, WorkSettings};
+use cicatrix_ledger::{Ledger, PlanSettings, State};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
 use cicatrix_worker::{
@@ -60,7 +60,7 @@ pub(crate) async fn night(
     let ledger = Ledger::open(&settings.db).await.with_context(|| format!("the database {}", settings.db))?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone());
-    let (desk, night) = wire(settings, &source, pictures, scan_only)?;
+    let (desk, night) = wire(settings, &source, pictures, args.source.moved_from.as_deref(), scan_only)?;
     let summary = Night::new(ledger, intake, Arc::new(desk), night).run(stop, |p| shown.tell(p)).await?;
     shown.close();
     Ok((code(&summary), summary))
@@ -70,6 +70,7 @@ fn wire(
     settings: &Config,
     source: &Arc<dyn PhotoStore>,
     pictures: Option<Arc<dyn PhotoStore>>,
+    moved_from: Option<&str>,
     scan_only: bool,
 ) -> anyhow::Result<(Desk, NightSettings)> {
     let protocol = settings.protocol()?;
@@ -91,8 +92,8 @@ fn wire(
     let how =
         DeskSettings { protocol: protocol.clone(), calibration: settings.calibration()?, program_version: version };
     let desk = Desk::new(source.clone(), pictures, PixelPool::new(pixel, protocol), how);
-    let work = WorkSettings { workers, worker_name: format!("pid-{}", std::process::id()), ..WorkSettings::default() };
-    let night = NightSettings { source: source.describe(), plan, work, scan_only };
+    let worker_name = format!("pid-{}", std::process::id());
+    let night = NightSettings { moved_from: moved_from.map(str::to_owned), plan, workers, worker_name, scan_only };
     Ok((desk, night))
 }
 
@@ -219,6 +220,7 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
             "sessions_listed": summary.swept.sessions,
             "patients_listed": summary.swept.patients,
             "planned": summary.planned,
+            "sessions_gone": summary.gone,
             "counts": counts,
             "bad_keys": summary.bad_keys,
             "problems": summary.problems,
@@ -240,6 +242,12 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
     }
     if summary.swept.photos == 0 {
         out("No photo was found: names are clinic=…/patient=…/session=…/<view>.<shot>.<ext>, or say --layout.")?;
+    }
+    if summary.gone > 0 {
+        out(&format!(
+            "{} sessions are no longer there: what was measured of them stays, the rest is off the lists.",
+            summary.gone
+        ))?;
     }
     notices(summary, args)?;
     let db =

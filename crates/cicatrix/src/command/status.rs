@@ -14,7 +14,7 @@ use crate::print::{TextTable, out};
 
 pub(crate) async fn status(settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let ledger = open_existing(&settings.db).await?;
-    let counts = ledger.unfinished().await?;
+    let counts = ledger.counts(None).await?;
     let mut reasons: BTreeMap<(String, String), u64> = BTreeMap::new();
     for row in rows(&ledger, Table::Photos, &[], &["state", "reason"]).await? {
         if !row[1].is_empty() && row[0] != State::Measured.name() {

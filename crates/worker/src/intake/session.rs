@@ -19,6 +19,7 @@ pub(super) fn assemble(
     described: Described,
     row: Option<&Row>,
     max_bytes: u64,
+    is_whole: bool,
 ) -> (SessionUpload, Vec<LeftOut>) {
     let problem = problem(&draft, &described, row);
     let SessionDraft { address, photos, misnamed, .. } = draft;
@@ -32,7 +33,7 @@ pub(super) fn assemble(
         _ => None,
     };
     let (photos, left_out) = choose(photos, trusted, PhotoSettings { px_per_mm, max_bytes, misnamed });
-    let mut upload = by_keys(address, photos, problem);
+    let mut upload = by_keys(address, photos, problem, is_whole);
     match described {
         Described::Nothing => by_row(&mut upload, row),
         Described::Unusable { json, .. } => by_what_is_legible(&mut upload, json),
@@ -56,7 +57,12 @@ fn problem(draft: &SessionDraft, described: &Described, row: Option<&Row>) -> Op
     }
 }
 
-fn by_keys(address: SessionAddress, photos: Vec<PhotoUpload>, problem: Option<(Reason, String)>) -> SessionUpload {
+fn by_keys(
+    address: SessionAddress,
+    photos: Vec<PhotoUpload>,
+    problem: Option<(Reason, String)>,
+    is_whole: bool,
+) -> SessionUpload {
     SessionUpload {
         clinic: address.clinic,
         patient: address.patient,
@@ -67,6 +73,7 @@ fn by_keys(address: SessionAddress, photos: Vec<PhotoUpload>, problem: Option<(R
         days_since_treatment: None,
         manifest: None,
         problem,
+        is_whole,
         photos,
     }
 }

@@ -33,6 +33,10 @@ impl Source {
         Self { store }
     }
 
+    pub(super) fn identity(&self) -> String {
+        self.store.identity()
+    }
+
     pub(super) async fn list(&self, after: Option<&Continuation>) -> Result<Page, StoreError> {
         for pause in PAUSES {
             match self.store.list(after).await {

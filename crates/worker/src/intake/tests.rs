@@ -117,7 +117,7 @@ async fn sessions_come_in_order_and_each_patient_ends() {
             "end c-1 p-2",
         ]
     );
-    let expected = SweepCounts { objects: 5, photos: 4, sessions: 3, patients: 2, bad_keys: 0, problems: 0 };
+    let expected = SweepCounts { objects: 5, photos: 4, sessions: 3, patients: 2, bad_keys: 0, problems: 0, unseen: 0 };
     assert_eq!(counts, expected);
     let first = &sessions(&found)[0].photos[0];
     assert_eq!(first.key, format!("{S1}/face.frontal.1.jpg"));

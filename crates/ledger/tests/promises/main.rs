@@ -1,6 +1,8 @@
 //! What the ledger promises, with a handler that reads no pixels.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod gone;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cicatrix_ledger::{
     Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection,
-    SessionUpload, StartedRun, State, Table, Verdict, WorkSettings,
+    SessionUpload, SourceId, StartedRun, State, Table, Verdict, WorkSettings,
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
@@ -176,6 +178,7 @@ fn session(patient_name: &str, key: &str, views: &[&str], shots: u16) -> Session
         days_since_treatment: None,
         manifest: None,
         problem: None,
+        is_whole: true,
         photos: photos.map(|(view, shot)| photo(key, view, shot)).collect(),
     }
 }
@@ -214,9 +217,14 @@ fn url(dir: &TempDir) -> String {
     format!("sqlite://{}", dir.path().join("ledger.db").display())
 }
 
+/// The one source of most tests.
+async fn here(ledger: &Ledger) -> SourceId {
+    ledger.source("here").await.unwrap()
+}
+
 async fn upload(ledger: &Ledger, sessions: &[SessionUpload]) {
     for session in sessions {
-        ledger.record_session(session).await.unwrap();
+        ledger.record_session(here(ledger).await, session).await.unwrap();
         ledger.plan_patient(&clinic(), &session.patient, &how()).await.unwrap();
     }
 }
@@ -230,8 +238,8 @@ fn course(shots: u16) -> Vec<SessionUpload> {
     ]
 }
 
-fn settings() -> WorkSettings {
-    WorkSettings { workers: 4, worker_name: "test".to_owned(), job_timeout: Duration::from_secs(30) }
+fn settings(source: SourceId) -> WorkSettings {
+    WorkSettings { source, workers: 4, worker_name: "test".to_owned(), job_timeout: Duration::from_secs(30) }
 }
 
 /// Works until nothing is open.
@@ -239,17 +247,20 @@ async fn drain(ledger: &Ledger, handler: Arc<dyn Handler>) -> Counts {
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let (ledger, stop) = (ledger.clone(), stop.clone());
-        async move { ledger.work(handler, settings(), stop).await }
+        async move {
+            let how = settings(here(&ledger).await);
+            ledger.work(handler, how, stop).await
+        }
     });
     for _ in 0..600 {
-        if ledger.unfinished().await.unwrap().unfinished() == 0 {
+        if ledger.counts(None).await.unwrap().unfinished() == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     stop.cancel();
     working.await.unwrap().unwrap();
-    ledger.unfinished().await.unwrap()
+    ledger.counts(None).await.unwrap()
 }
 
 type Columns = HashMap<String, Cell>;
@@ -296,10 +307,10 @@ async fn a_photo_is_planned_once_however_often_it_is_scanned() {
     let (_dir, ledger) = ledger().await;
     upload(&ledger, &course(2)).await;
     for session in course(2) {
-        assert!(!ledger.record_session(&session).await.unwrap().changed());
+        assert!(!ledger.record_session(here(&ledger).await, &session).await.unwrap().changed());
         assert!(!ledger.plan_patient(&clinic(), &session.patient, &how()).await.unwrap().changed());
     }
-    let counts = ledger.unfinished().await.unwrap();
+    let counts = ledger.counts(None).await.unwrap();
     assert_eq!((counts.ready, counts.waiting_for_baseline, counts.total()), (1, 3, 4));
 
     let handler = Fake::good();
@@ -323,11 +334,14 @@ async fn a_follow_up_waits_for_its_baseline_and_is_released_in_its_commit() {
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let (ledger, stop) = (ledger.clone(), stop.clone());
-        async move { ledger.work(handler, settings(), stop).await }
+        async move {
+            let how = settings(here(&ledger).await);
+            ledger.work(handler, how, stop).await
+        }
     });
     // One statement sees one state of the ledger: there is none in between.
     loop {
-        let counts = ledger.unfinished().await.unwrap();
+        let counts = ledger.counts(None).await.unwrap();
         let expected = if counts.measured == 0 { 2 } else { 0 };
         assert_eq!(counts.waiting_for_baseline, expected, "{counts:?}");
         if counts.measured == 1 && counts.running == 2 {
@@ -336,7 +350,7 @@ async fn a_follow_up_waits_for_its_baseline_and_is_released_in_its_commit() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     gate.notify_waiters();
-    while ledger.unfinished().await.unwrap().unfinished() > 0 {
+    while ledger.counts(None).await.unwrap().unfinished() > 0 {
         gate.notify_waiters();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -566,7 +580,10 @@ async fn results_and_completion_commit_together() {
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let (ledger, stop, handler) = (ledger.clone(), stop.clone(), handler.clone());
-        async move { ledger.work(handler, settings(), stop).await }
+        async move {
+            let how = settings(here(&ledger).await);
+            ledger.work(handler, how, stop).await
+        }
     });
     // The first try has a verdict, but its commit fails; the second try hangs, so that we can look.
     while handler.assessed.load(Ordering::SeqCst) < 2 {
@@ -608,7 +625,10 @@ fn work_of_a_killed_process_is_taken_up_again() {
                 Act::Hang
             }
         });
-        tokio::spawn(async move { ledger.work(handler, settings(), CancellationToken::new()).await });
+        tokio::spawn(async move {
+            let how = settings(here(&ledger).await);
+            ledger.work(handler, how, CancellationToken::new()).await
+        });
         hangs.notified().await;
     });
     drop(first);
@@ -639,7 +659,10 @@ fn kill_at_work(dir: &TempDir) {
                 Act::Hang
             }
         });
-        tokio::spawn(async move { ledger.work(handler, settings(), CancellationToken::new()).await });
+        tokio::spawn(async move {
+            let how = settings(here(&ledger).await);
+            ledger.work(handler, how, CancellationToken::new()).await
+        });
         hangs.notified().await;
     });
     drop(killed);
@@ -700,7 +723,7 @@ async fn a_photo_with_new_content_takes_the_old_ones_place() {
     // Another version of the same content is only another name.
     sessions[1].photos[0].sha256 = Some("digest of 2026-02-10-01-face.frontal-1".to_owned());
     sessions[1].photos[0].version = "copy".to_owned();
-    let recorded = ledger.record_session(&sessions[1]).await.unwrap();
+    let recorded = ledger.record_session(here(&ledger).await, &sessions[1]).await.unwrap();
     assert_eq!((recorded.photos_updated, recorded.photos_replaced), (1, 0));
     assert!(!ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap().changed());
     assert_eq!(dump(&ledger, Table::Changes).await, before);
@@ -708,7 +731,7 @@ async fn a_photo_with_new_content_takes_the_old_ones_place() {
     // Other content is another photo: the session's rows go until it is read.
     sessions[1].photos[0].sha256 = None;
     sessions[1].photos[0].version = "retaken".to_owned();
-    let recorded = ledger.record_session(&sessions[1]).await.unwrap();
+    let recorded = ledger.record_session(here(&ledger).await, &sessions[1]).await.unwrap();
     assert_eq!((recorded.photos_updated, recorded.photos_replaced), (0, 1));
     let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap();
     assert_eq!((planned.ready, planned.retired), (1, 1));
@@ -795,7 +818,7 @@ async fn cancelling_a_baseline_cancels_those_that_wait_for_it() {
     upload(&ledger, &course(1)).await;
     let ready = Selection::InState { state: State::Ready, reason: None };
     assert_eq!(ledger.cancel(&ready).await.unwrap(), 3);
-    assert_eq!(ledger.unfinished().await.unwrap().cancelled, 3);
+    assert_eq!(ledger.counts(None).await.unwrap().cancelled, 3);
 
     let cancelled = Selection::InState { state: State::Cancelled, reason: None };
     assert_eq!(ledger.retry(&cancelled).await.unwrap(), 3);
@@ -860,7 +883,7 @@ async fn every_table_can_be_exported_and_filtered() {
     let night = ledger.night_begin("./bucket").await.unwrap();
     let how = PlanSettings { night_id: Some(night), ..how() };
     for session in course(2) {
-        ledger.record_session(&session).await.unwrap();
+        ledger.record_session(here(&ledger).await, &session).await.unwrap();
         ledger.plan_patient(&clinic(), &session.patient, &how).await.unwrap();
     }
     drain(&ledger, Fake::good()).await;
@@ -890,7 +913,7 @@ async fn a_ledger_can_be_read_while_it_is_written_and_after() {
     let (dir, ledger) = ledger().await;
     upload(&ledger, &course(1)).await;
     let beside = Ledger::open_to_read(&url(&dir)).await.unwrap();
-    assert_eq!(beside.unfinished().await.unwrap().total(), 3);
+    assert_eq!(beside.counts(None).await.unwrap().total(), 3);
     assert!(beside.night_begin("./bucket").await.is_err(), "it was opened to read");
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
     assert_eq!(rows(&beside, Table::Changes).await.len(), 3);
