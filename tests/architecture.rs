@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which of our crates each one knows; folders of `crates/`. Only normal dependencies count: tests may know more.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("photo", &["model"]),
     ("locate", &["model", "photo"]),
     ("align", &["photo"]),
+    ("card", &["align", "photo"]),
     ("normalize", &["align", "photo"]),
     ("score", &["photo"]),
-    ("assess", &["align", "locate", "model", "normalize", "photo", "score"]),
+    ("assess", &["align", "card", "locate", "model", "normalize", "photo", "score"]),
     ("outcome", &["model"]),
     ("phantom", &[]),
     ("store", &["model"]),
@@ -28,7 +29,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
 const BINARY: &str = "cicatrix";
 
 /// The crates above the purity line: no input or output, no clock, no environment, no threads, no global state.
-const PURE: [&str; 9] = ["model", "photo", "locate", "align", "normalize", "score", "assess", "outcome", "phantom"];
+const PURE: [&str; 10] =
+    ["model", "photo", "locate", "align", "card", "normalize", "score", "assess", "outcome", "phantom"];
 
 /// Ours, but below the line.
 const SHELL: [&str; 4] = ["cicatrix", "cicatrix-ledger", "cicatrix-store", "cicatrix-worker"];

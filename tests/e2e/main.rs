@@ -15,7 +15,7 @@ mod program;
 mod run;
 #[cfg(feature = "s3")]
 mod s3;
-mod sources;
 #[cfg(feature = "s3")]
 #[path = "../../crates/store/tests/conformance/s3_server.rs"]
 mod s3_server;
+mod sources;

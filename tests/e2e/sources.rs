@@ -35,13 +35,12 @@ fn a_bucket_that_moved_is_not_taken_for_another_one() {
     fs::rename(&was, clinic.path("moved")).unwrap();
 
     let unsaid = run(&clinic, "moved", &[]);
-    assert_eq!(unsaid.code, Some(10), "{unsaid}");
+    assert_eq!(unsaid.code, Some(78), "{unsaid}");
+    assert!(unsaid.stdout.contains("1 patients were left alone") && unsaid.stdout.contains("--moved-from"), "{unsaid}");
+    assert!(unsaid.stdout.contains(was.to_str().unwrap()), "{unsaid}");
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
-    let dry = clinic.cicatrix(&["--json", "run", "moved", "--out", "none", "--no-progress"]);
-    let told = dry.json()["problems"].to_string();
-    assert!(told.contains("--moved-from") && told.contains(was.to_str().unwrap()), "{told}");
 
-    let said = run(&clinic, "moved", &["--moved-from", was.to_str().unwrap()]);
+    let said = run(&clinic, "moved", &["--moved-from", "bucket"]);
     assert_eq!(said.code, Some(0), "{said}");
     assert!(said.stdout.contains("0 new runs planned"), "{said}");
     let unknown = run(&clinic, "moved", &["--moved-from", "/nowhere"]);
@@ -57,9 +56,45 @@ fn an_empty_folder_where_there_was_a_clinic_takes_nothing_off_the_lists() {
     fs::rename(clinic.path("bucket"), clinic.path("kept")).unwrap();
     fs::create_dir(clinic.path("bucket")).unwrap();
     let empty = clinic.run(&[]);
-    assert_eq!(empty.code, Some(10), "{empty}");
+    assert_eq!(empty.code, Some(69), "{empty}");
+    assert!(empty.stdout.contains("is the disk mounted"), "{empty}");
     assert!(clinic.table("photos").iter().all(|photo| photo["gone_at"].is_null()));
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
+}
+
+/// A link hides what lies behind it, and nothing else.
+#[test]
+fn a_place_that_cannot_be_listed_does_not_hide_what_is_gone_elsewhere() {
+    let clinic = Clinic::regular();
+    let first = clinic.run(&[]);
+    assert_eq!(first.code, Some(0), "{first}");
+    let folder = Visit::new("pt-broken", "2026-01-12").folder();
+    fs::create_dir_all(clinic.path("bucket").join(&folder).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/etc", clinic.path("bucket").join(folder)).unwrap();
+    fs::remove_dir_all(clinic.path("bucket").join(Visit::regular(2, SHOTS).folder())).unwrap();
+    let second = clinic.run(&[]);
+    assert_eq!(second.code, Some(77), "{second}");
+    assert!(second.stdout.contains("1 sessions are no longer there"), "{second}");
+    assert!(second.stdout.contains("1 places could not be listed"), "{second}");
+    assert_eq!(clinic.changes(), UNDISTURBED.changes);
+}
+
+/// Taken again under its old name, with the manifest of the first try.
+#[test]
+fn a_photo_that_is_replaced_under_its_name_is_read_whatever_its_manifest_claims() {
+    let clinic = Clinic::regular();
+    let first = clinic.run(&[]);
+    assert_eq!(first.code, Some(0), "{first}");
+    let visit = Visit::regular(1, SHOTS);
+    let photo = clinic.path("bucket").join(visit.folder()).join("closeup.left_cheek.1.jpg");
+    let mut bytes = fs::read(&photo).unwrap();
+    bytes.extend([0; 10]);
+    fs::write(&photo, bytes).unwrap();
+    let second = clinic.run(&[]);
+    assert_eq!(second.code, Some(11), "{second}");
+    let quarantined = clinic.table("quarantine");
+    assert_eq!(quarantined.len(), 1);
+    assert_eq!(quarantined[0]["reason"], "checksum_mismatch");
 }
 
 #[test]

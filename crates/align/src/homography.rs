@@ -80,7 +80,7 @@ impl Homography {
     }
 
     /// Least squares in normalized coordinates; needs four matches or more.
-    fn fit(matches: &[Pair]) -> Option<Self> {
+    pub fn fit(matches: &[([f64; 2], [f64; 2])]) -> Option<Self> {
         if matches.len() < 4 {
             return None;
         }

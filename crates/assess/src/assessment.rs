@@ -2,11 +2,12 @@
 
 use cicatrix_align::{Prepared, Quality, Registration, identity, register, resample};
 use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, ScaleSource};
-use cicatrix_normalize::{Normalized, ln_plane, normalize};
+use cicatrix_normalize::{Normalized, Pair, ln_plane, normalize};
 use cicatrix_photo::{Exposure, Frame, Metadata, Plane, decode, exposure};
 use cicatrix_score::{Relief, ScarMask, ScoreSettings, SizeClass, delta_ei, delta_mi, psi, ref_energy, scar_area_px};
 use serde::{Deserialize, Serialize};
 
+use crate::chart::{Chart, ColourCalibration};
 use crate::gate::Gate;
 use crate::picture;
 use crate::protocol::Protocol;
@@ -37,6 +38,7 @@ pub struct Measurement {
     pub px_per_mm: f64,
     pub scale_source: ScaleSource,
     pub mask_digest: String,
+    pub colour: ColourCalibration,
     pub metadata: Metadata,
     #[serde(skip)]
     pub pictures: Vec<Picture>,
@@ -107,6 +109,7 @@ pub fn assess(
         px_per_mm: reference.scale.px_per_mm,
         scale_source: reference.scale.source,
         mask_digest: reference.mask_digest.clone(),
+        colour: step.colour.clone(),
         metadata,
         pictures,
     }))
@@ -131,6 +134,7 @@ pub(crate) struct Aligned {
     pub(crate) registration: Registration,
     pub(crate) relief: Relief,
     pub(crate) normalized: Normalized,
+    pub(crate) colour: ColourCalibration,
     fine: Plane,
     exposure: Exposure,
     inside: Plane,
@@ -151,15 +155,25 @@ impl Aligned {
         } else {
             resample(frame, &reference.grid, |place| registration.map(place))
         };
-        let weight = usable(&patch, &reference.area, protocol);
+        let chart = if itself { reference.chart.clone() } else { Chart::of(frame) };
+        let clear = chart.clear(&reference.grid, |place| if itself { place } else { registration.map(place) });
+        let weight = usable(&patch, &reference.area, &clear, protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln_green = ln_plane(&patch.green);
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
-        let normalized = normalize(&reference.patch, &patch, &reference.skin, &both, px_per_mm, &protocol.normalize);
+        let colour = chart.calibration(reference.colours.is_some());
+        let fixed = reference.colours.as_ref();
+        let calibrated = fixed.and_then(|_| chart.correct(&patch));
+        let pair = match &calibrated {
+            Some(moving) => Pair::Calibrated([fixed.unwrap_or(&reference.patch), moving]),
+            None => Pair::Photographed([fixed.unwrap_or(&reference.patch), &patch]),
+        };
+        let normalized = normalize(pair, &reference.skin, &both, px_per_mm, &protocol.normalize);
         Self {
             relief: Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score),
             fine: fine_detail(&ln_green, &weight),
             normalized,
+            colour,
             exposure: if itself { reference.exposure } else { region_exposure(reference, frame, &registration) },
             glare: patch.green.map(|g| f32::from(u8::from(g >= protocol.score.highlight as f32))),
             inside: patch.inside,

@@ -4,12 +4,14 @@
 //! result with its reasons, never an error.
 
 mod assessment;
+mod chart;
 mod gate;
 mod picture;
 mod protocol;
 mod reference;
 
 pub use assessment::{Assessment, Measurement, Picture, RegionScores, assess};
+pub use chart::ColourCalibration;
 pub use gate::GateSettings;
 pub use protocol::{Protocol, ProtocolError};
 pub use reference::{Photo, Reference, prepare};

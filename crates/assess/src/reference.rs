@@ -8,6 +8,7 @@ use cicatrix_photo::{Exposure, Frame, Plane, Rejection, decode, exposure};
 use cicatrix_score::{Relief, ScarMask};
 use sha2::{Digest, Sha256};
 
+use crate::chart::Chart;
 use crate::protocol::Protocol;
 
 /// A photo as it comes: bytes, what its name claims, and what the manifest says of it.
@@ -33,6 +34,9 @@ pub struct Reference {
     pub(crate) prepared: Prepared,
     pub(crate) grid: Grid,
     pub(crate) patch: Patch,
+    /// The patch in the colours of the card in this photo, if there is one.
+    pub(crate) colours: Option<Patch>,
+    pub(crate) chart: Chart,
     pub(crate) relief: Relief,
     pub(crate) fine: Plane,
     pub(crate) regions: Vec<RegionReference>,
@@ -68,7 +72,8 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     for (_, plane) in &planes {
         area = area.zip(plane, f32::max);
     }
-    let weight = usable(&patch, &area, protocol);
+    let chart = Chart::of(&frame);
+    let weight = usable(&patch, &area, &chart.clear(&grid, |place| place), protocol);
     let px_per_mm = 1.0 / protocol.grid_pitch_mm;
     let ln_green = ln_plane(&patch.green);
     let relief = Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score);
@@ -86,6 +91,8 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         prepared: Prepared::new(&frame, protocol.align.precision),
         grid,
         fine: fine_detail(&ln_green, &weight),
+        colours: chart.correct(&patch),
+        chart,
         patch,
         relief,
         regions: found,
@@ -139,14 +146,15 @@ fn rasterize(region: &LocatedRegion, grid: &Grid) -> Plane {
     plane
 }
 
-/// 1 where the photo covers a node with skin that is neither highlight nor black.
-pub(crate) fn usable(patch: &Patch, area: &Plane, protocol: &Protocol) -> Plane {
+/// 1 where the photo covers a node with skin that is neither highlight nor black. `clear` is 0 where a card lies.
+pub(crate) fn usable(patch: &Patch, area: &Plane, clear: &Plane, protocol: &Protocol) -> Plane {
     let bright = protocol.score.highlight as f32;
     let lit = patch.green.zip(&patch.red, |g, r| if g < bright && r < 0.985 && r > 0.002 { 1.0 } else { 0.0 });
     let ln = [&patch.red, &patch.green, &patch.blue].map(ln_plane);
     let [r, g, b] = &ln;
-    let foreign = foreign([r, g, b], &patch.inside, area, 1.0 / protocol.grid_pitch_mm, &protocol.foreign);
-    lit.zip(&patch.inside, |l, i| l * i).zip(&foreign, |w, f| w * (1.0 - f))
+    let shown = patch.inside.zip(clear, |i, c| i * c);
+    let foreign = foreign([r, g, b], &shown, area, 1.0 / protocol.grid_pitch_mm, &protocol.foreign);
+    lit.zip(&shown, |l, s| l * s).zip(&foreign, |w, f| w * (1.0 - f))
 }
 
 /// Squared detail at the scale of two grid nodes: what focus takes first.

@@ -87,7 +87,7 @@ fn of_ledger(error: &LedgerError) -> u8 {
         LedgerError::Corrupt(_)
         | LedgerError::Schema { .. }
         | LedgerError::NoSuchRun(_)
-        | LedgerError::NoSuchSource(_)
+        | LedgerError::NoSuchSource { .. }
         | LedgerError::OtherSource { .. } => BAD_INPUT,
         LedgerError::Unsupported(_) => BAD_CONFIG,
         LedgerError::Output(error) => of_io(error).unwrap_or(BUG),

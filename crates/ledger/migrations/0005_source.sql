@@ -9,7 +9,7 @@ CREATE TABLE source (
 ALTER TABLE session ADD COLUMN source_id INTEGER REFERENCES source (source_id);
 -- Since when a whole sweep does not show it any more.
 ALTER TABLE session ADD COLUMN gone_at TEXT;
--- A photo that is gone and was measured stays with its result; one without a result is no longer current.
+-- A photo that is gone stays current; without a current run it is not shown.
 ALTER TABLE photo ADD COLUMN gone_at TEXT;
 ALTER TABLE photo_run ADD COLUMN source_id INTEGER REFERENCES source (source_id);
 CREATE INDEX session_source ON session (source_id);
@@ -35,8 +35,9 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, s.is_
   FROM session s
   LEFT JOIN source o ON o.source_id = s.source_id
   LEFT JOIN session b ON b.clinic_id = s.clinic_id AND b.patient_id = s.patient_id AND b.is_baseline = 1
-  LEFT JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
-  LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+  LEFT JOIN (
+      photo p LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+  ) ON p.session_id = s.session_id AND p.is_current = 1 AND (p.gone_at IS NULL OR r.run_id IS NOT NULL)
  GROUP BY s.session_id, b.session_id, o.source_id
 HAVING s.gone_at IS NULL OR COUNT(p.photo_id) > 0;
 
@@ -56,7 +57,7 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
   LEFT JOIN source o ON o.source_id = s.source_id
   LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
   LEFT JOIN photo bp ON bp.photo_id = r.baseline_photo_id
- WHERE p.is_current = 1;
+ WHERE p.is_current = 1 AND (p.gone_at IS NULL OR r.run_id IS NOT NULL);
 
 -- Each source has its own last sweep.
 DROP VIEW v_quarantine;
@@ -77,4 +78,6 @@ SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   FROM stray t
   JOIN night n ON n.night_id = t.night_id
   LEFT JOIN reason a ON a.code = t.reason
- WHERE t.night_id IN (SELECT MAX(night_id) FROM night GROUP BY source);
+ WHERE t.night_id IN (SELECT MAX(night_id) FROM night GROUP BY source)
+   -- A source that moved is another one now.
+   AND n.source IN (SELECT location FROM source);

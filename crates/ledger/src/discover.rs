@@ -15,7 +15,6 @@ use riverqueue::sqlx::sqlite::SqliteRow;
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 use serde_json::Value;
 
-use crate::plan::withdraw;
 use crate::runs::NO_BASELINE;
 use crate::source::{hand_over, require_own};
 use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, SourceId, Tx, now, to_json};
@@ -76,6 +75,12 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Takes a photo out of the current ones. Its run is retired by the plan.
+async fn withdraw(tx: &mut Tx, photo_id: i64) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(photo_id).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// What is told of a session and may change.
@@ -141,6 +146,7 @@ struct KnownPhoto {
     refused_reason: Option<String>,
     refused_detail: Option<String>,
     is_gone: bool,
+    /// It has a result, whether or not that counts today.
     is_measured: bool,
 }
 
@@ -164,7 +170,7 @@ impl Known {
             "SELECT photo_id, view, shot, object_key, version, bytes, sha256, content_sha256, captured_at, px_per_mm,
                     regions, refused_reason, refused_detail, (gone_at IS NOT NULL) AS is_gone,
                     EXISTS (SELECT 1 FROM photo_run r
-                             WHERE r.photo_id = photo.photo_id AND r.is_current = 1 AND r.state = 'measured')
+                             WHERE r.photo_id = photo.photo_id AND r.state = 'measured')
                         AS is_measured
                FROM photo WHERE session_id = $1 AND is_current = 1",
         )
@@ -203,12 +209,11 @@ impl KnownPhoto {
         })
     }
 
-    /// Same content, read in the same way. A claim that was never confirmed by reading says nothing of the content: a
-    /// file that came in torn and is uploaded again under the same claim is another photo.
+    /// Same content, read in the same way. What a manifest claims says nothing of an object of another version: it may
+    /// have been written before the photo was taken again under its old name.
     fn is_same_photo(&self, found: &Found<'_>) -> bool {
         let digest = found.sha256.as_ref();
-        let confirmed = digest.is_some() && digest == self.content_sha256.as_ref();
-        let same_content = self.version == found.upload.version || confirmed;
+        let same_content = self.version == found.upload.version;
         // A claim that is gone no longer condemns a file that did not fit it.
         let same_claim = match digest {
             None => self.sha256.is_none() || self.sha256 == self.content_sha256,

@@ -44,8 +44,8 @@ pub enum LedgerError {
     Unsupported(String),
     #[error("there is no run {0}: 'cicatrix jobs list' shows the numbers")]
     NoSuchRun(i64),
-    #[error("the ledger knows no source '{0}': 'cicatrix export nights' shows them")]
-    NoSuchSource(String),
+    #[error("the ledger knows no source '{given}', only {}", known.join(", "))]
+    NoSuchSource { given: String, known: Vec<String> },
     /// The patient is listed by two sources.
     #[error(
         "clinic={clinic}/patient={patient} belongs to {location} in this ledger: if that one has moved here, say \

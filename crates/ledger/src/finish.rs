@@ -162,6 +162,10 @@ pub(crate) async fn close(
     let mut planned_again = false;
     if run.is_baseline() && ending.state == State::Measured {
         release_followers(ledger, tx, run).await?;
+        if has_gone_photos(tx, run).await? {
+            // Now its content is known, and with it which of their results were measured against it.
+            plan::replan(ledger, tx, &run.clinic, &run.patient, &run.plan).await?;
+        }
     } else if run.is_baseline() {
         plan::replan(ledger, tx, &run.clinic, &run.patient, &run.plan).await?;
         planned_again = true;
@@ -239,6 +243,19 @@ async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), Led
             .await?;
     }
     Ok(())
+}
+
+async fn has_gone_photos(tx: &mut Tx, run: &RunRow) -> Result<bool, LedgerError> {
+    let gone: i64 = sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT 1 FROM session s JOIN photo p ON p.session_id = s.session_id
+              WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.is_current = 1 AND p.gone_at IS NOT NULL)",
+    )
+    .bind(&run.clinic)
+    .bind(&run.patient)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(gone != 0)
 }
 
 /// Lets the runs go that waited for this baseline.

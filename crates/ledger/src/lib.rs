@@ -53,7 +53,7 @@ pub use crate::rows::{
     Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,
     State, Verdict, WorkSettings,
 };
-pub use crate::source::SourceId;
+pub use crate::source::{SourceId, Unseen};
 
 /// How long a writer waits for the one before it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,9 +11,10 @@
 //! A cancelled baseline stays the baseline: cancelling is about our work, not about the photo.
 //!
 //! A photo that is gone is never read again. It keeps the result it has as long as that is one against today's baseline
-//! and under the protocol of that baseline; without such a result it is no longer current. Where a baseline photo is
-//! gone, what was measured against it stays, and what was not is `baseline_missing`. A session that is gone counts as
-//! long as it has results, and yields the flag of the baseline to one that is there.
+//! and under the protocol of that baseline, and as long as the same content is not listed elsewhere. A result that does
+//! not count today counts again when it may. Where a baseline photo is gone, what was measured against it stays, and what
+//! was not is `baseline_missing`. A session that is gone counts as long as it has results, and yields the flag of the
+//! baseline to one that is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -21,6 +22,7 @@ use cicatrix_model::{ClinicId, PatientId, Reason, SessionKey};
 use riverqueue::sqlx::{self, Row, SqliteConnection};
 
 use crate::runs::{self, NO_BASELINE, Opening};
+use crate::source::is_elsewhere;
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, Tx, now, read, series};
 
 impl Ledger {
@@ -56,13 +58,11 @@ pub(crate) async fn replan(
     let plan = decide(&facts);
     mark_baseline(tx, &plan).await?;
     let mut planned = Planned::default();
-    for photo_id in &plan.withdraw {
-        withdraw(tx, *photo_id).await?;
-        planned.withdrawn += 1;
-    }
     for run in &plan.retire {
         runs::retire(ledger, tx, run.run_id, run.state, run.job_id).await?;
         planned.retired += 1;
+        let is_gone = facts.photo(run.photo_id).is_some_and(|photo| photo.is_current && photo.is_gone);
+        planned.dropped += u32::from(is_gone && run.state == State::Measured);
     }
     for task in &plan.tasks {
         carry_out(ledger, tx, task, how, &mut planned).await?;
@@ -78,12 +78,6 @@ pub(crate) async fn replan(
         }
     }
     Ok(planned)
-}
-
-/// Takes a photo out of the current ones. Its run is retired by the plan.
-pub(crate) async fn withdraw(tx: &mut Tx, photo_id: i64) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(photo_id).execute(&mut **tx).await?;
-    Ok(())
 }
 
 /// The old mark goes first: a patient has one baseline session at any time.
@@ -152,7 +146,7 @@ struct Facts {
     sessions: Vec<SessionFact>,
     /// Replaced photos too, as their runs have to be retired.
     photos: Vec<PhotoFact>,
-    /// Current runs, and those that are already there under these settings.
+    /// Current runs, those that are already there under these settings, and all results of photos that are gone.
     runs: Vec<RunFact>,
     /// Digest of the protocol that photos are read under.
     protocol: String,
@@ -179,6 +173,12 @@ struct PhotoFact {
     is_current: bool,
     /// It can no longer be read.
     is_gone: bool,
+    /// It is gone, and the same content is listed under another name.
+    is_elsewhere: bool,
+    /// Digest of its content; none before it was read.
+    content: Option<String>,
+    /// How it is read: scale and regions.
+    drawn: String,
     /// The manifest draws regions on it.
     has_regions: bool,
     refused: Option<(Reason, String)>,
@@ -228,26 +228,43 @@ impl Facts {
             .find(|run| run.same_settings && run.photo_id == photo_id && run.baseline_photo_id == baseline_photo_id)
     }
 
-    /// The result that people see of a photo.
-    fn result(&self, photo_id: i64) -> Option<&RunFact> {
-        self.runs.iter().find(|run| run.is_current && run.photo_id == photo_id && run.state == State::Measured)
+    /// Results of a photo, the one that people see first, then the newest.
+    fn results(&self, photo_id: i64) -> Vec<&RunFact> {
+        let of_photo = |run: &&RunFact| run.photo_id == photo_id && run.state == State::Measured;
+        let mut results: Vec<&RunFact> = self.runs.iter().filter(of_photo).collect();
+        results.sort_by_key(|run| (!run.is_current, -run.run_id));
+        results
     }
 
     /// The result of a photo against this baseline, and under the protocol that the baseline has or will have.
     fn result_against(&self, photo_id: i64, baseline: &PhotoFact) -> Option<&RunFact> {
-        let protocol = match self.result(baseline.photo_id) {
-            Some(run) if baseline.is_gone => &run.protocol,
-            _ => &self.protocol,
-        };
-        self.result(photo_id).filter(|run| run.baseline_photo_id == baseline.photo_id && run.protocol == *protocol)
+        let own = self.own_result(baseline.photo_id).filter(|_| baseline.is_gone);
+        let protocol = own.map_or(&self.protocol, |run| &run.protocol);
+        let mut results = self.results(photo_id).into_iter();
+        results.find(|run| run.protocol == *protocol && self.is_same(run.baseline_photo_id, baseline))
+    }
+
+    /// The result of a photo as its own baseline.
+    fn own_result(&self, photo_id: i64) -> Option<&RunFact> {
+        self.results(photo_id).into_iter().find(|run| run.baseline_photo_id == photo_id)
+    }
+
+    /// A baseline that was uploaded again is the same one, unless it has other content or is read in another way. Until
+    /// it is read, nothing speaks against it.
+    fn is_same(&self, then: i64, now: &PhotoFact) -> bool {
+        then == now.photo_id
+            || self
+                .photo(then)
+                .is_some_and(|then| then.drawn == now.drawn && (now.content.is_none() || now.content == then.content))
     }
 
     /// Sessions that a baseline is chosen from.
     fn counted(&self) -> Vec<&SessionFact> {
-        let has_photos = |session: &SessionFact| {
-            self.photos.iter().any(|photo| photo.is_current && photo.session_id == session.session_id)
+        let has_result = |session: &SessionFact| {
+            let photos = self.photos.iter().filter(|photo| photo.is_current && photo.session_id == session.session_id);
+            photos.into_iter().any(|photo| !photo.is_elsewhere && !self.results(photo.photo_id).is_empty())
         };
-        self.sessions.iter().filter(|session| !session.is_gone || has_photos(session)).collect()
+        self.sessions.iter().filter(|session| !session.is_gone || has_result(session)).collect()
     }
 
     /// State of the run in which a photo is its own baseline.
@@ -290,15 +307,13 @@ enum Touched {
 struct Plan {
     /// Sessions that become, or are no longer, the baseline.
     marks: Vec<(i64, bool)>,
-    /// Photos that are gone without a result to keep.
-    withdraw: Vec<i64>,
     retire: Vec<RunFact>,
     tasks: Vec<Task>,
 }
 
 impl Plan {
     fn is_empty(&self) -> bool {
-        self.marks.is_empty() && self.withdraw.is_empty() && self.retire.is_empty() && self.tasks.is_empty()
+        self.marks.is_empty() && self.retire.is_empty() && self.tasks.is_empty()
     }
 }
 
@@ -325,6 +340,7 @@ enum Want {
     Reading(i64),
     /// This run, which could not be made again.
     Keep(i64),
+    /// It is gone, and has no result that counts.
     Nothing,
 }
 
@@ -365,11 +381,11 @@ fn decide(facts: &Facts) -> Plan {
         let (kept_run, act) = match wanted {
             Want::Verdict(reason, detail) => conclude(facts, photo, reason, detail),
             Want::Reading(baseline_photo) => reading(facts, photo, baseline_photo),
-            Want::Keep(run_id) => (Some(run_id), None),
-            Want::Nothing => {
-                plan.withdraw.push(photo.photo_id);
-                (None, None)
+            Want::Keep(run_id) => {
+                let is_seen = facts.runs.iter().any(|run| run.run_id == run_id && run.is_current);
+                (Some(run_id), (!is_seen).then_some(Act::Revive { run_id }))
             }
+            Want::Nothing => (None, None),
         };
         kept.extend(kept_run);
         plan.tasks.extend(act.map(|act| Task { photo_id: photo.photo_id, act }));
@@ -415,6 +431,9 @@ fn earliest<'a>(sessions: &[&'a SessionFact]) -> Baseline<'a> {
 
 /// What becomes of a photo that is gone.
 fn keep(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
+    if photo.is_elsewhere {
+        return Want::Nothing;
+    }
     let picked = match baseline {
         Baseline::Session(session) => pick(facts, session, &photo.view),
         Baseline::None(..) => Pick::Missing,
@@ -422,7 +441,7 @@ fn keep(facts: &Facts, baseline: &Baseline<'_>, photo: &PhotoFact) -> Want {
     let kept = match picked {
         Pick::Photo(baseline) => facts.result_against(photo.photo_id, baseline),
         // Nothing is compared as long as there is no baseline.
-        Pick::Unusable | Pick::Undrawn | Pick::Missing => facts.result(photo.photo_id),
+        Pick::Unusable | Pick::Undrawn | Pick::Missing => facts.results(photo.photo_id).first().copied(),
     };
     kept.map_or(Want::Nothing, |run| Want::Keep(run.run_id))
 }
@@ -480,6 +499,7 @@ fn pick<'a>(facts: &'a Facts, session: &SessionFact, view: &str) -> Pick<'a> {
     let mut shots: Vec<&PhotoFact> = of_view
         .into_iter()
         .filter(|photo| !matches!(&photo.refused, Some((reason, _)) if *reason == Reason::ViewMissing))
+        .filter(|photo| !photo.is_gone || (!photo.is_elsewhere && facts.own_result(photo.photo_id).is_some()))
         .collect();
     // One that is there can be read against.
     shots.sort_by_key(|photo| (photo.is_gone, photo.shot));
@@ -570,14 +590,18 @@ async fn load_sessions(
 }
 
 async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query(concat!(
         "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail,
-                (p.regions <> '[]') AS has_regions, (p.gone_at IS NOT NULL) AS is_gone
+                (p.regions <> '[]') AS has_regions, (p.gone_at IS NOT NULL) AS is_gone, p.content_sha256,
+                (p.regions || ' ' || COALESCE(p.px_per_mm, '')) AS drawn,
+                (p.gone_at IS NOT NULL AND ",
+        is_elsewhere!(),
+        ") AS is_elsewhere
            FROM photo p
            JOIN session s ON s.session_id = p.session_id
           WHERE s.clinic_id = $1 AND s.patient_id = $2
           ORDER BY s.session, p.view, p.shot, p.photo_id",
-    )
+    ))
     .bind(clinic)
     .bind(patient)
     .fetch_all(&mut *conn)
@@ -591,6 +615,9 @@ async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -
             shot: row.try_get("shot")?,
             is_current: row.try_get("is_current")?,
             is_gone: row.try_get("is_gone")?,
+            is_elsewhere: row.try_get("is_elsewhere")?,
+            content: row.try_get("content_sha256")?,
+            drawn: row.try_get("drawn")?,
             has_regions: row.try_get("has_regions")?,
             refused: reason_and_detail(row.try_get("refused_reason")?, row.try_get("refused_detail")?)?,
         });
@@ -611,7 +638,8 @@ async fn load_runs(
            JOIN photo p ON p.photo_id = r.photo_id
            JOIN session s ON s.session_id = p.session_id
           WHERE s.clinic_id = $1 AND s.patient_id = $2
-            AND (r.is_current = 1 OR (r.protocol_digest = $3 AND r.program_version = $4))
+            AND (r.is_current = 1 OR (r.protocol_digest = $3 AND r.program_version = $4)
+                 OR (p.gone_at IS NOT NULL AND r.state = 'measured'))
           ORDER BY r.run_id",
     )
     .bind(clinic)
@@ -670,6 +698,9 @@ mod tests {
             shot,
             is_current: true,
             is_gone: false,
+            is_elsewhere: false,
+            content: None,
+            drawn: String::new(),
             has_regions: false,
             refused: None,
         }

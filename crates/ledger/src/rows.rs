@@ -94,13 +94,27 @@ pub struct Planned {
     pub revived: u32,
     /// Runs that no longer count.
     pub retired: u32,
-    /// Photos that are gone and have no result to keep.
-    pub withdrawn: u32,
+    /// Of these, results of photos that are gone: their baseline is another one now, or they are listed elsewhere.
+    pub dropped: u32,
 }
 
 impl Planned {
     pub fn changed(&self) -> bool {
         *self != Planned::default()
+    }
+
+    pub fn add(&mut self, other: Planned) {
+        self.ready += other.ready;
+        self.waiting += other.waiting;
+        self.concluded += other.concluded;
+        self.revived += other.revived;
+        self.retired += other.retired;
+        self.dropped += other.dropped;
+    }
+
+    /// Runs that were planned anew.
+    pub fn runs(&self) -> u64 {
+        u64::from(self.ready) + u64::from(self.waiting) + u64::from(self.concluded)
     }
 }
 

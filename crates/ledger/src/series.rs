@@ -83,7 +83,7 @@ pub(crate) async fn is_finished(conn: &mut SqliteConnection, session_id: i64, vi
            FROM photo p
            LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
           WHERE p.session_id = $1 AND p.view = $2 AND p.is_current = 1
-            AND (r.state IS NULL OR r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running'))",
+            AND ((r.state IS NULL AND p.gone_at IS NULL) OR r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running'))",
     )
     .bind(session_id)
     .bind(view)
@@ -282,6 +282,7 @@ async fn load(
            JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
            LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
           WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3
+            AND (p.gone_at IS NULL OR r.run_id IS NOT NULL)
           ORDER BY s.session, p.shot",
     )
     .bind(clinic)

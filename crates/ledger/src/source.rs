@@ -4,20 +4,44 @@
 //! source that moved is told so ([`Ledger::move_source`]); two that both have a patient are a mistake, and the second one
 //! is refused it.
 //!
-//! What a whole sweep does not show is gone. Measured photos of a session that is gone keep their results, for buckets
-//! expire; unless the same content is listed elsewhere, under the right date or the right patient. All others leave the
-//! lists. Listed again, they are there again.
+//! What a sweep does not show, of what it could see, is gone. Measured photos of a session that is gone keep their results,
+//! for buckets expire; unless the same content is listed elsewhere in the clinic, under the right date or the right patient.
+//! All others leave the lists. Listed again, they are there again; nothing is deleted.
 
 use std::collections::{BTreeSet, HashSet};
 
-use cicatrix_model::ClinicId;
+use cicatrix_model::{ClinicId, PatientId};
 use riverqueue::sqlx::{self, SqliteConnection};
 
-use crate::{Ledger, LedgerError, PlanSettings, SessionUpload, Tx, now, plan};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, SessionUpload, Tx, now, plan};
 
 /// A source that the ledger knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceId(pub(crate) i64);
+
+/// What a sweep could not look at: what is not seen there may be there.
+#[derive(Debug, Clone, Default)]
+pub struct Unseen {
+    /// How the keys begin.
+    pub places: Vec<String>,
+    pub patients: HashSet<(ClinicId, PatientId)>,
+}
+
+/// SQL over a photo `p` and its session `s`: the clinic lists the same content under another name. Content is known once
+/// a photo is read; until then what the store calls it has to do.
+macro_rules! is_elsewhere {
+    () => {
+        "EXISTS (
+            SELECT 1
+              FROM photo t
+              JOIN session ts ON ts.session_id = t.session_id
+             WHERE t.is_current = 1 AND t.gone_at IS NULL AND t.refused_reason IS NULL
+               AND ts.clinic_id = s.clinic_id AND ts.source_id = s.source_id
+               AND (t.content_sha256 = p.content_sha256
+                    OR (t.content_sha256 IS NULL AND t.version = p.version AND t.bytes = p.bytes)))"
+    };
+}
+pub(crate) use is_elsewhere;
 
 /// Sessions written as gone in one transaction, so that workers are not held up.
 const AT_ONCE: usize = 100;
@@ -42,12 +66,17 @@ impl Ledger {
         Ok(SourceId(source_id))
     }
 
+    /// Names of the sources that have been listed.
+    pub async fn sources(&self) -> Result<Vec<String>, LedgerError> {
+        Ok(sqlx::query_scalar("SELECT location FROM source ORDER BY source_id").fetch_all(&self.pool).await?)
+    }
+
     /// Hands all sessions of a source over to another one, as after a bucket was copied. Returns how many.
     pub async fn move_source(&self, from: &str, to: SourceId) -> Result<u64, LedgerError> {
         let from = match known_source(&self.pool, from).await? {
             Some(from) if from != to => from,
             Some(_) => return Ok(0),
-            None => return Err(LedgerError::NoSuchSource(from.to_owned())),
+            None => return Err(LedgerError::NoSuchSource { given: from.to_owned(), known: self.sources().await? }),
         };
         let mut tx = self.begin().await?;
         let sessions: Vec<i64> = sqlx::query_scalar("SELECT session_id FROM session WHERE source_id = $1")
@@ -57,19 +86,22 @@ impl Ledger {
         for session_id in &sessions {
             hand_over(self, &mut tx, *session_id, to).await?;
         }
+        // What its last sweep set aside is no longer told.
+        sqlx::query("DELETE FROM source WHERE source_id = $1").bind(from.0).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(sessions.len() as u64)
     }
 
     /// Marks what a sweep over all of these clinics (over all clinics, when none is named) did not show, and plans the
-    /// patients anew. Returns how many sessions are gone that were there before.
+    /// patients anew. Returns how many sessions are gone that were there before, and what the plans did.
     pub async fn mark_gone(
         &self,
         source: SourceId,
         seen: &HashSet<i64>,
+        unseen: &Unseen,
         clinics: &[ClinicId],
         how: &PlanSettings,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<(u64, Planned), LedgerError> {
         let listed: Vec<(i64, String, String)> = sqlx::query_as(
             "SELECT session_id, clinic_id, patient_id FROM session
               WHERE source_id = $1 AND gone_at IS NULL ORDER BY clinic_id, patient_id, session_id",
@@ -78,8 +110,13 @@ impl Ledger {
         .fetch_all(&self.pool)
         .await?;
         let takes = |clinic: &String| clinics.is_empty() || clinics.iter().any(|taken| taken.as_str() == clinic);
-        let gone: Vec<&(i64, String, String)> =
-            listed.iter().filter(|(id, clinic, _)| !seen.contains(id) && takes(clinic)).collect();
+        let mut gone = Vec::new();
+        for session in listed.iter().filter(|(id, clinic, _)| !seen.contains(id) && takes(clinic)) {
+            if self.could_be_seen(session, unseen).await? {
+                gone.push(session);
+            }
+        }
+        let mut planned = Planned::default();
         for some in gone.chunks(AT_ONCE) {
             let mut tx = self.begin().await?;
             for (session_id, _, _) in some {
@@ -87,43 +124,54 @@ impl Ledger {
             }
             let patients: BTreeSet<(&str, &str)> = some.iter().map(|(_, c, p)| (c.as_str(), p.as_str())).collect();
             for (clinic, patient) in patients {
-                plan::replan(self, &mut tx, clinic, patient, how).await?;
+                planned.add(plan::replan(self, &mut tx, clinic, patient, how).await?);
             }
             tx.commit().await?;
         }
-        self.drop_moved(source, how).await?;
-        Ok(gone.len() as u64)
+        planned.add(self.settle_moved(source, how).await?);
+        Ok((gone.len() as u64, planned))
     }
 
-    /// Takes away the results of photos that are gone where they were and listed elsewhere.
-    async fn drop_moved(&self, source: SourceId, how: &PlanSettings) -> Result<(), LedgerError> {
-        let moved: Vec<(i64, String, String)> = sqlx::query_as(
-            "SELECT p.photo_id, s.clinic_id, s.patient_id
+    async fn could_be_seen(
+        &self,
+        (session_id, clinic, patient): &(i64, String, String),
+        unseen: &Unseen,
+    ) -> Result<bool, LedgerError> {
+        if unseen.patients.iter().any(|(c, p)| c.as_str() == clinic && p.as_str() == patient) {
+            return Ok(false);
+        }
+        if unseen.places.is_empty() {
+            return Ok(true);
+        }
+        let keys: Vec<String> =
+            sqlx::query_scalar("SELECT object_key FROM photo WHERE session_id = $1 AND is_current = 1")
+                .bind(session_id)
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(!keys.iter().any(|key| unseen.places.iter().any(|place| key.starts_with(place.as_str()))))
+    }
+
+    /// Plans the patients anew whose photos are gone and were found to be listed elsewhere, or not to be so after all: it
+    /// shows when what is listed is read. Returns what the plans did.
+    pub async fn settle_moved(&self, source: SourceId, how: &PlanSettings) -> Result<Planned, LedgerError> {
+        let unsettled: Vec<(String, String)> = sqlx::query_as(concat!(
+            "SELECT DISTINCT s.clinic_id, s.patient_id
                FROM session s
                JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1 AND p.gone_at IS NOT NULL
-              WHERE s.source_id = $1 AND (
-                    EXISTS (SELECT 1 FROM photo t
-                             WHERE t.version = p.version AND t.bytes = p.bytes AND t.is_current = 1
-                               AND t.gone_at IS NULL AND t.refused_reason IS NULL)
-                 OR EXISTS (SELECT 1 FROM photo t
-                             WHERE t.content_sha256 = p.content_sha256 AND t.is_current = 1 AND t.gone_at IS NULL))",
-        )
+               LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+              WHERE s.source_id = $1 AND (r.run_id IS NOT NULL) = ",
+            is_elsewhere!(),
+        ))
         .bind(source.0)
         .fetch_all(&self.pool)
         .await?;
-        if moved.is_empty() {
-            return Ok(());
+        let mut planned = Planned::default();
+        for (clinic, patient) in unsettled {
+            let mut tx = self.begin().await?;
+            planned.add(plan::replan(self, &mut tx, &clinic, &patient, how).await?);
+            tx.commit().await?;
         }
-        let mut tx = self.begin().await?;
-        for (photo_id, _, _) in &moved {
-            plan::withdraw(&mut tx, *photo_id).await?;
-        }
-        let patients: BTreeSet<(&str, &str)> = moved.iter().map(|(_, c, p)| (c.as_str(), p.as_str())).collect();
-        for (clinic, patient) in patients {
-            plan::replan(self, &mut tx, clinic, patient, how).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        Ok(planned)
     }
 }
 
@@ -135,7 +183,7 @@ async fn known_source(pool: &sqlx::SqlitePool, location: &str) -> Result<Option<
     Ok(known.map(SourceId))
 }
 
-/// An error when this patient belongs to another source.
+/// An error when this patient belongs to another source, and is still there.
 pub(crate) async fn require_own(
     conn: &mut SqliteConnection,
     source: SourceId,
@@ -145,7 +193,7 @@ pub(crate) async fn require_own(
         "SELECT o.location
            FROM session s
            JOIN source o ON o.source_id = s.source_id
-          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND s.source_id <> $3
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND s.source_id <> $3 AND s.gone_at IS NULL
           LIMIT 1",
     )
     .bind(upload.clinic.as_str())

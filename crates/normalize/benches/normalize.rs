@@ -1,7 +1,7 @@
 //! What the normalization costs, on rendered skin of 40 × 26 mm: `cargo bench -p cicatrix-normalize`.
 
 use cicatrix_align::{Grid, Patch, resample};
-use cicatrix_normalize::NormalizeSettings;
+use cicatrix_normalize::{NormalizeSettings, Pair};
 use cicatrix_phantom::Patient;
 use cicatrix_photo::{Frame, Limits, decode};
 use divan::Bencher;
@@ -18,7 +18,10 @@ fn normalize(bencher: Bencher) {
     let [fixed, moving] = patches();
     let skin = fixed.inside.zip(&moving.inside, |a, b| a * b);
     let settings = NormalizeSettings::default();
-    bencher.bench(|| cicatrix_normalize::normalize(&fixed, &moving, &skin, &skin, 1.0 / PITCH_MM, &settings));
+    bencher.bench(|| {
+        let pair = Pair::Photographed([&fixed, &moving]);
+        cicatrix_normalize::normalize(pair, &skin, &skin, 1.0 / PITCH_MM, &settings)
+    });
 }
 
 /// Two sessions of a patient on the same grid, laid over each other by the truth.

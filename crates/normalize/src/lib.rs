@@ -1,6 +1,6 @@
 //! Takes away what light, camera and colour did, and reports how much.
 //!
-//! Without a chart only a gain and a gamma per channel are fitted (log-affine), on reference skin, with Tukey weights:
+//! Without a card only a gain and a gamma per channel are fitted (log-affine), on reference skin, with Tukey weights:
 //! a fuller colour matrix looks better on unchanged skin and erases half of a true change of redness, because skin
 //! colours lie on a line. Light is a smooth log-gain field, knots 10 mm and wider apart, so that nothing of a lesion's
 //! size is taken; the mean of the field is carried by the gains, so that redness of the whole region stays visible.
@@ -48,11 +48,19 @@ pub fn ln_plane(plane: &Plane) -> Plane {
     plane.map(|v| v.max(3.0e-4).ln())
 }
 
-/// Brings `moving` into the light and colour of `fixed`. `reference` is 1 on skin outside scars; `weight` where both
-/// are usable; `px_per_mm` the scale of the grid.
+/// The fixed and the moving photo on one grid.
+#[derive(Debug, Clone, Copy)]
+pub enum Pair<'a> {
+    /// Each as its camera saw it: the moving one's tones are fitted to the fixed one's on skin.
+    Photographed([&'a Patch; 2]),
+    /// Both in the colours of a card: what skin says of the cameras would only take change away.
+    Calibrated([&'a Patch; 2]),
+}
+
+/// Brings the moving photo into the light and colour of the fixed one. `reference` is 1 on skin outside scars; `weight`
+/// where both are usable; `px_per_mm` the scale of the grid.
 pub fn normalize(
-    fixed: &Patch,
-    moving: &Patch,
+    pair: Pair<'_>,
     reference: &Plane,
     weight: &Plane,
     px_per_mm: f64,
@@ -60,9 +68,13 @@ pub fn normalize(
 ) -> Normalized {
     let skin = reference.zip(weight, |r, w| r * w);
     let band = (settings.tone_band_mm * px_per_mm) as f32;
+    let (Pair::Photographed([fixed, moving]) | Pair::Calibrated([fixed, moving])) = pair;
     let channel = |f: &Plane, m: &Plane| {
         let (f, m) = (ln_plane(f), ln_plane(m));
-        let tone = Tone::fit(&f, &m, &skin, band);
+        let tone = match pair {
+            Pair::Photographed(_) => Tone::fit(&f, &m, &skin, band),
+            Pair::Calibrated(_) => Tone::NONE,
+        };
         (tone.apply(&m), f, tone)
     };
     let (mut red, red0, tone_r) = channel(&fixed.red, &moving.red);

@@ -17,6 +17,9 @@ const CUT: f64 = 4.685;
 const MOST_SAMPLES: usize = 20_000;
 
 impl Tone {
+    /// Leaves a channel as it is.
+    pub(crate) const NONE: Tone = Tone { ln_gain: 0.0, gamma: 1.0 };
+
     /// Fits by iterated reweighting. The slope comes from detail finer than `band` (σ in px), where light plays no
     /// part; the gain from the medians of what remains.
     pub(crate) fn fit(fixed: &Plane, moving: &Plane, skin: &Plane, band: f32) -> Self {

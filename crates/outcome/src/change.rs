@@ -22,7 +22,7 @@ fn session_changes(
 ) -> Vec<Change> {
     let regions: Vec<&(Region, Vec<Shot>)> = baseline.map(|b| b.regions.iter().collect()).unwrap_or_default();
     if regions.is_empty() {
-        let reason = session.reasons.first().copied().unwrap_or(Reason::BaselineNotMeasurable);
+        let reason = session.reasons.first().copied().or(Some(Reason::BaselineNotMeasurable));
         return vec![not_measurable(series, session, &Region::whole(), reason, stamp)];
     }
     let mut rows = Vec::new();
@@ -32,7 +32,9 @@ fn session_changes(
         match measured.filter(|rows| rows.iter().any(|r| r.measure == Measure::Psi)) {
             Some(measured) => rows.extend(measured),
             None => {
-                let reason = session.reasons.first().copied().unwrap_or(Reason::NoScarsFound);
+                // A session whose photos all failed by our fault has no reason of its own.
+                let fallback = (!session.regions.is_empty()).then_some(Reason::NoScarsFound);
+                let reason = session.reasons.first().copied().or(fallback);
                 rows.push(not_measurable(series, session, region, reason, stamp));
             }
         }
@@ -40,7 +42,13 @@ fn session_changes(
     rows
 }
 
-fn not_measurable(series: &Series, session: &SeriesSession, region: &Region, reason: Reason, stamp: &str) -> Change {
+fn not_measurable(
+    series: &Series,
+    session: &SeriesSession,
+    region: &Region,
+    reason: Option<Reason>,
+    stamp: &str,
+) -> Change {
     Change {
         session: session.session,
         view: series.view.clone(),
@@ -53,7 +61,7 @@ fn not_measurable(series: &Series, session: &SeriesSession, region: &Region, rea
         ci95_hi: None,
         mdc95_pct: None,
         verdict: ChangeVerdict::NotMeasurable,
-        reason: Some(reason),
+        reason,
         quality_tier: None,
         n_shots: 0,
         endpoint_eligible: false,

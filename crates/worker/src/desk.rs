@@ -69,18 +69,35 @@ impl Desk {
         }
     }
 
-    fn pixel_failure(&self, run: &StartedRun, error: PixelError, sha256: String) -> Result<Verdict, HandlerError> {
+    /// What becomes of a photo when an object that it needs could not be had. One object may be withheld from us while the
+    /// store is not: then it is as good as missing, and the night goes on.
+    async fn not_had(&self, run: &StartedRun, reason: Reason, error: StoreError) -> Result<Verdict, HandlerError> {
+        let what = if reason == Reason::BaselineMissing { "the baseline photo" } else { "the photo" };
+        match error {
+            StoreError::NotFound { .. } => Ok(self.missing(run, reason, format!("{what} was listed and is gone"))),
+            StoreError::Denied { .. } if self.source.check().await.is_ok() => {
+                Ok(self.missing(run, reason, format!("{what} is there and may not be read: {error}")))
+            }
+            error => Err(self.store_failure(error)),
+        }
+    }
+
+    async fn pixel_failure(
+        &self,
+        run: &StartedRun,
+        error: PixelError,
+        sha256: String,
+    ) -> Result<Verdict, HandlerError> {
         let text = error.to_string();
         match error {
             PixelError::TookTooLong(_) => Ok(quarantined(Reason::DecoderTimeout, text, Some(sha256))),
             PixelError::OutOfMemory => Ok(quarantined(Reason::DecoderMemory, text, Some(sha256))),
             PixelError::Died(_) => Err(HandlerError::Crashed(text)),
+            PixelError::Baseline(error) if error.is::<Replaced>() => {
+                Ok(self.missing(run, Reason::BaselineMissing, error.to_string()))
+            }
             PixelError::Baseline(error) => match error.downcast::<StoreError>() {
-                Ok(StoreError::NotFound { .. }) => {
-                    let detail = format!("the baseline photo '{}' was listed and is gone", run.baseline.key);
-                    Ok(self.gone(run, Reason::BaselineMissing, detail))
-                }
-                Ok(error) => Err(self.store_failure(error)),
+                Ok(error) => self.not_had(run, Reason::BaselineMissing, error).await,
                 Err(error) => Err(HandlerError::Failed(format!("{error:#}"))),
             },
             PixelError::Bug(_) => Err(HandlerError::Failed(text)),
@@ -102,7 +119,7 @@ impl Desk {
     async fn baseline(&self, run: &StartedRun) -> anyhow::Result<(Bytes, PhotoFacts)> {
         let fetched = self.fetch(&run.baseline).await.context("failed to fetch the baseline photo")?;
         if run.baseline.sha256.as_ref().is_some_and(|claimed| !claimed.eq_ignore_ascii_case(&fetched.sha256)) {
-            anyhow::bail!("the baseline photo changed since it was measured; scan again");
+            return Err(Replaced.into());
         }
         Ok((fetched.bytes, facts(&run.baseline)))
     }
@@ -130,6 +147,7 @@ impl Desk {
             "px_per_mm": measurement.map(|m| m.px_per_mm),
             "scale_source": measurement.map(|m| m.scale_source),
             "mask_digest": measurement.map(|m| &m.mask_digest),
+            "colour_calibration": measurement.map(|m| &m.colour),
             "camera": measurement.map(|m| &m.metadata),
             "warnings": measurement.map(|m| &m.warnings),
         })
@@ -166,8 +184,9 @@ impl Desk {
         }
     }
 
-    /// An object was listed and is not there. Nothing was decoded, so nothing is said of the content.
-    fn gone(&self, run: &StartedRun, reason: Reason, detail: String) -> Verdict {
+    /// An object that the photo needs cannot be had. Nothing was decoded, so nothing is said of the content; the next sweep
+    /// that lists the photo has it tried again.
+    fn missing(&self, run: &StartedRun, reason: Reason, detail: String) -> Verdict {
         Verdict::NotMeasurable {
             content_sha256: None,
             reasons: vec![reason],
@@ -200,6 +219,11 @@ impl Desk {
     }
 }
 
+/// Somebody uploads while the night works.
+#[derive(Debug, thiserror::Error)]
+#[error("the baseline photo was replaced while this one was read: the next run takes it up")]
+struct Replaced;
+
 struct Fetched {
     bytes: Bytes,
     sha256: String,
@@ -210,15 +234,11 @@ impl Handler for Desk {
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
         let fetched = match self.fetch(&run.photo).await {
             Ok(fetched) => fetched,
-            Err(StoreError::NotFound { .. }) => {
-                let detail = "the photo was listed and is gone".to_owned();
-                return Ok(self.gone(run, Reason::ViewMissing, detail));
-            }
             Err(StoreError::TooLarge { bytes, limit, .. }) => {
                 let detail = format!("{bytes} bytes, the limit is {limit}");
                 return Ok(quarantined(Reason::FileTooLarge, detail, None));
             }
-            Err(error) => return Err(self.store_failure(error)),
+            Err(error) => return self.not_had(run, Reason::ViewMissing, error).await,
         };
         if let Some(claimed) = run.photo.sha256.as_ref().filter(|c| !c.eq_ignore_ascii_case(&fetched.sha256)) {
             let detail = format!("the manifest says {}…, the file is {}…", &claimed[..12], &fetched.sha256[..12]);
@@ -235,7 +255,7 @@ impl Handler for Desk {
         let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
         match self.pixels.assess(&job, baseline).await {
             Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
-            Err(error) => self.pixel_failure(run, error, fetched.sha256),
+            Err(error) => self.pixel_failure(run, error, fetched.sha256).await,
         }
     }
 
@@ -297,4 +317,103 @@ fn observations(
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cicatrix_store::{Continuation, MemoryStore, Object, Page};
+
+    use super::*;
+    use crate::pixel::PixelSettings;
+
+    /// Withholds every object, and itself too if it is told so.
+    #[derive(Debug)]
+    struct Withheld {
+        store: MemoryStore,
+        itself: bool,
+    }
+
+    impl Withheld {
+        fn denied(&self) -> StoreError {
+            StoreError::Denied { place: "memory".to_owned(), action: "read", why: "no right".to_owned(), advice: "ask" }
+        }
+    }
+
+    #[async_trait]
+    impl PhotoStore for Withheld {
+        fn describe(&self) -> String {
+            self.store.describe()
+        }
+        async fn list(&self, after: Option<&Continuation>) -> Result<Page, StoreError> {
+            self.store.list(after).await
+        }
+        async fn get(&self, _key: &ObjectKey, _limit_bytes: u64) -> Result<Object, StoreError> {
+            Err(self.denied())
+        }
+        async fn put(&self, key: &ObjectKey, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
+            self.store.put(key, bytes, content_type).await
+        }
+        async fn check(&self) -> Result<(), StoreError> {
+            if self.itself { Err(self.denied()) } else { Ok(()) }
+        }
+    }
+
+    fn desk(itself: bool) -> Desk {
+        let protocol = Protocol::from_toml("id = 'test-1'").unwrap();
+        let pixels = PixelSettings {
+            program: "/nowhere".into(),
+            processes: 1,
+            memory_bytes: 1 << 30,
+            cpu_limit: Duration::from_secs(1),
+            wall_limit: Duration::from_secs(1),
+        };
+        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/practice-2.toml")).unwrap();
+        let settings = DeskSettings { protocol: protocol.clone(), calibration, program_version: "0".to_owned() };
+        let source = Arc::new(Withheld { store: MemoryStore::new(), itself });
+        Desk::new(source, None, PixelPool::new(pixels, protocol), settings)
+    }
+
+    fn run() -> StartedRun {
+        let photo = PhotoRef {
+            id: 1,
+            key: "a/b.jpg".to_owned(),
+            version: "1".to_owned(),
+            bytes: 1,
+            sha256: None,
+            view: "closeup.left_cheek".parse().unwrap(),
+            shot: 1,
+            px_per_mm: None,
+            regions: Vec::new(),
+        };
+        StartedRun {
+            run_id: 1,
+            starts: 1,
+            clinic: "c".parse().unwrap(),
+            patient: "p".parse().unwrap(),
+            session: "2026-01-01-01".parse().unwrap(),
+            days_since_treatment: None,
+            baseline: photo.clone(),
+            photo,
+            is_baseline: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_photo_that_is_withheld_is_its_own_matter() {
+        let desk = desk(false);
+        let verdict = desk.assess(&run()).await.unwrap();
+        let Verdict::NotMeasurable { reasons, detail, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(reasons, [Reason::ViewMissing]);
+        assert!(detail.contains("may not be read"), "{detail}");
+        assert!(desk.trouble().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_withheld_stops_the_night() {
+        let desk = desk(true);
+        assert!(matches!(desk.assess(&run()).await, Err(HandlerError::Transient(_))));
+        assert!(desk.trouble().is_some());
+    }
 }

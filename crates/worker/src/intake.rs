@@ -88,9 +88,20 @@ pub enum Found {
         reason: Reason,
         detail: String,
     },
-    /// A part of the store, or a line of `sessions.csv`, that could not be read; the sweep goes on.
+    /// A line of `sessions.csv` that could not be read; the sweep goes on.
     Problem {
         place: String,
+        detail: String,
+    },
+    /// A part of the store that could not be listed, by how its keys begin; the sweep goes on.
+    Unseen {
+        place: String,
+        detail: String,
+    },
+    /// A patient with so many objects that none is read.
+    Crowded {
+        clinic: ClinicId,
+        patient: PatientId,
         detail: String,
     },
 }
@@ -106,8 +117,6 @@ pub struct SweepCounts {
     pub patients: u64,
     pub bad_keys: u64,
     pub problems: u64,
-    /// Places that could not be listed, and patients that were left out: what is not seen there may be there.
-    pub unseen: u64,
 }
 
 impl SweepCounts {
@@ -120,7 +129,7 @@ impl SweepCounts {
             }
             Found::PatientEnd { .. } => self.patients += 1,
             Found::Quarantined { .. } => self.bad_keys += 1,
-            Found::Problem { .. } => self.problems += 1,
+            Found::Problem { .. } | Found::Unseen { .. } | Found::Crowded { .. } => self.problems += 1,
         }
         self
     }
@@ -155,9 +164,9 @@ impl Intake {
     /// An error is an outage of the store that outlasted three tries, or a store that is not there: what was sent
     /// is good, and the next sweep sends it again. When nobody takes what is sent, the sweep stops without a word.
     pub async fn sweep(&self, sink: &Sender<Found>) -> Result<SweepCounts, StoreError> {
-        let mut outlet = Outlet { sink, counts: SweepCounts::default() };
+        let mut outlet = Outlet { sink, counts: SweepCounts::default(), unseen: Vec::new() };
         let outcome = self.run(&mut outlet).await;
-        let SweepCounts { objects, photos, sessions, patients, bad_keys, problems, .. } = outlet.counts;
+        let SweepCounts { objects, photos, sessions, patients, bad_keys, problems } = outlet.counts;
         match outcome {
             Ok(()) => info!(objects, photos, sessions, patients, bad_keys, problems, "swept the listing"),
             Err(Halt::Closed) => debug!(objects, sessions, "the sweep stops, nobody takes what it finds"),
@@ -201,8 +210,7 @@ impl Intake {
 
     async fn gather(&self, page: Page, gathered: &mut Gathered, outlet: &mut Outlet<'_>) -> Result<(), Halt> {
         for problem in page.problems {
-            outlet.counts.unseen += 1;
-            outlet.problem(problem.place, problem.error.to_string()).await?;
+            outlet.unseen(problem.place, problem.error.to_string()).await?;
         }
         for bad in page.bad {
             outlet.bad_key(bad.key, format!("{}: rename the object", bad.why)).await?;
@@ -248,8 +256,8 @@ impl Intake {
             if patient.is_crowded() {
                 // Half a patient could lack its baseline, and be compared with another session.
                 let detail = format!("more than {PATIENT_LIMIT} objects: no photo of this patient is read");
-                outlet.counts.unseen += 1;
-                outlet.problem(patient.place(), detail).await?;
+                let (clinic, patient) = patient.id();
+                outlet.send(Found::Crowded { clinic, patient, detail }).await?;
             } else if patient.latest().is_some_and(|date| self.settings.is_recent(date)) {
                 visits.extend(patient.into_visits());
             }
@@ -281,7 +289,7 @@ impl Intake {
         let address = draft.address.clone();
         let described = Described::read(&draft, answer);
         // All folders of a patient are listed before it is sent.
-        let is_whole = outlet.counts.unseen == 0;
+        let is_whole = !draft.keys().any(|key| outlet.is_near_unseen(key));
         let (upload, left_out) =
             session::assemble(draft, described, table.row(&address), self.settings.max_bytes, is_whole);
         if is_first || upload.baseline || self.settings.is_recent(address.session.date) {
@@ -313,6 +321,8 @@ impl From<StoreError> for Halt {
 struct Outlet<'a> {
     sink: &'a Sender<Found>,
     counts: SweepCounts,
+    /// How keys begin that could not be listed.
+    unseen: Vec<String>,
 }
 
 impl Outlet<'_> {
@@ -325,6 +335,20 @@ impl Outlet<'_> {
 
     async fn bad_key(&mut self, key: String, detail: String) -> Result<(), Halt> {
         self.send(Found::Quarantined { key, reason: Reason::BadKey, detail }).await
+    }
+
+    async fn unseen(&mut self, place: String, detail: String) -> Result<(), Halt> {
+        self.unseen.push(place.clone());
+        self.send(Found::Unseen { place, detail }).await
+    }
+
+    /// Whether something beside this key, in its folder or the one above, was not listed: the other half of a session may
+    /// lie there.
+    fn is_near_unseen(&self, key: &str) -> bool {
+        let above = |path: &'_ str| path.rfind('/').map_or(0, |at| at);
+        let folder = &key[..above(key)];
+        let parent = &folder[..above(folder)];
+        self.unseen.iter().any(|place| place.starts_with(parent) || key.starts_with(place.as_str()))
     }
 
     async fn problem(&mut self, place: String, detail: String) -> Result<(), Halt> {

@@ -3,12 +3,13 @@
 //! Sweep and work go side by side: the first photo is read while the listing still goes on. Everything found is in the
 //! ledger before it is worked on, so the run may be cut anywhere and started again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, SourceId, WorkSettings};
+use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, Planned, SourceId, Unseen, WorkSettings};
+use cicatrix_model::{ClinicId, PatientId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -57,10 +58,25 @@ pub struct Summary {
     pub planned: u64,
     /// Sessions that were there before and are not any more.
     pub gone: u64,
+    /// Results of photos that are gone and count no longer: another baseline took the place of theirs, or they moved.
+    pub dropped: u64,
     /// Objects whose names are not photos' names, with the reason.
     pub bad_keys: Vec<(String, String)>,
-    /// Places that could not be read.
+    /// Descriptions that could not be used, and patients with too many objects.
     pub problems: Vec<(String, String)>,
+    /// Places that could not be listed.
+    pub unseen: Vec<(String, String)>,
+    /// Patients that belong to other sources, by the name of that source.
+    pub refused: BTreeMap<String, u64>,
+    /// Nothing is there where there were sessions.
+    pub is_emptied: bool,
+}
+
+impl Summary {
+    fn count(&mut self, planned: Planned) {
+        self.planned += planned.runs();
+        self.dropped += u64::from(planned.dropped);
+    }
 }
 
 /// A night in the making.
@@ -153,6 +169,14 @@ impl Night {
             if let Some(trouble) = self.desk.trouble() {
                 return Err(trouble.into());
             }
+            if counts.unfinished() == 0 && !stop.is_cancelled() {
+                // What was renamed shows when it is read, and may leave something to do.
+                let planned = self.ledger.settle_moved(source, &self.settings.plan).await?;
+                summary.count(planned);
+                if planned.runs() > 0 {
+                    continue;
+                }
+            }
             if counts.unfinished() == 0 || stop.is_cancelled() {
                 summary.counts = counts;
                 return Ok(summary);
@@ -197,30 +221,22 @@ impl Night {
         let (swept, recorded) = tokio::join!(listing, record);
         let (mut notes, swept) = (recorded.context("failed to record what the sweep found")?, swept?);
         if !notes.cut {
-            self.mark_gone(source, &swept, &mut notes, tell).await?;
+            self.mark_gone(source, &mut notes).await?;
         }
         Ok(notes.summary(swept))
     }
 
-    /// What the sweep did not show is gone, if it showed all that there is.
-    async fn mark_gone(
-        &self,
-        source: SourceId,
-        swept: &SweepCounts,
-        notes: &mut Notes,
-        tell: &impl Fn(Progress),
-    ) -> anyhow::Result<()> {
-        let Some(clinics) = self.intake.shows_all_of().filter(|_| swept.unseen == 0) else { return Ok(()) };
-        if notes.seen.is_empty() {
-            if self.ledger.counts(Some(source)).await?.total() > 0 {
-                let detail = "no session is there where there were some: is it the right place, is the disk mounted? \
-                              Nothing is taken off the lists"
-                    .to_owned();
-                notes.take(Found::Problem { place: self.intake.place(), detail }, tell);
-            }
+    /// What the sweep did not show is gone, if it could be seen.
+    async fn mark_gone(&self, source: SourceId, notes: &mut Notes) -> anyhow::Result<()> {
+        let Some(clinics) = self.intake.shows_all_of() else { return Ok(()) };
+        if notes.seen.is_empty() && notes.refused.is_empty() {
+            notes.is_emptied = self.ledger.counts(Some(source)).await?.total() > 0;
             return Ok(());
         }
-        notes.gone = self.ledger.mark_gone(source, &notes.seen, clinics, &self.settings.plan).await?;
+        let unseen = Unseen { places: notes.unseen_places.clone(), patients: notes.crowded.clone() };
+        let (gone, planned) = self.ledger.mark_gone(source, &notes.seen, &unseen, clinics, &self.settings.plan).await?;
+        notes.gone = gone;
+        notes.planned.add(planned);
         Ok(())
     }
 
@@ -236,17 +252,16 @@ impl Night {
                 Ok(recorded) => {
                     notes.seen.insert(recorded.session_id);
                 }
-                Err(error @ LedgerError::OtherSource { .. }) => {
-                    let place = format!("clinic={}/patient={}/", upload.clinic, upload.patient);
-                    if notes.problems.last().is_none_or(|(last, _)| *last != place) {
-                        notes.take(Found::Problem { place, detail: error.to_string() }, tell);
-                    }
+                Err(LedgerError::OtherSource { clinic, patient, location }) => {
+                    notes.refused.entry(location).or_default().insert((clinic, patient));
                 }
                 Err(error) => return Err(error.into()),
             },
             Found::PatientEnd { clinic, patient } => {
-                let planned = self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?;
-                notes.planned += u64::from(planned.ready) + u64::from(planned.waiting) + u64::from(planned.concluded);
+                // Another source's patient is planned by nights of that source.
+                if !notes.is_refused(&clinic, &patient) {
+                    notes.planned.add(self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?);
+                }
             }
             other => {
                 if let (Found::Quarantined { key, reason, detail }, Some(night)) = (&other, self.settings.plan.night_id)
@@ -282,19 +297,39 @@ pub async fn look(intake: &Intake, tell: impl Fn(Progress)) -> anyhow::Result<Su
 #[derive(Default)]
 struct Notes {
     cut: bool,
-    planned: u64,
+    planned: Planned,
     gone: u64,
+    is_emptied: bool,
     /// Sessions that the listing showed, 16 bytes each.
     seen: HashSet<i64>,
     bad_keys: Vec<(String, String)>,
     problems: Vec<(String, String)>,
+    unseen: Vec<(String, String)>,
+    /// All of them, not only those that are kept word for word.
+    unseen_places: Vec<String>,
+    crowded: HashSet<(ClinicId, PatientId)>,
+    refused: BTreeMap<String, BTreeSet<(ClinicId, PatientId)>>,
 }
 
 impl Notes {
+    fn is_refused(&self, clinic: &ClinicId, patient: &PatientId) -> bool {
+        let id = (clinic.clone(), patient.clone());
+        self.refused.values().any(|patients| patients.contains(&id))
+    }
+
     fn take(&mut self, item: Found, tell: &impl Fn(Progress)) {
         let (kept, place, detail) = match item {
             Found::Quarantined { key, reason, detail } => (&mut self.bad_keys, key, format!("{reason}: {detail}")),
             Found::Problem { place, detail } => (&mut self.problems, place, detail),
+            Found::Unseen { place, detail } => {
+                self.unseen_places.push(place.clone());
+                (&mut self.unseen, place, detail)
+            }
+            Found::Crowded { clinic, patient, detail } => {
+                let place = format!("clinic={clinic}/patient={patient}/");
+                self.crowded.insert((clinic, patient));
+                (&mut self.problems, place, detail)
+            }
             Found::Session(_) | Found::PatientEnd { .. } => return,
         };
         tell(Progress::Notice(format!("{place}: {detail}")));
@@ -309,10 +344,14 @@ impl Notes {
             cut: self.cut,
             swept,
             counts: Counts::default(),
-            planned: self.planned,
+            planned: self.planned.runs(),
             gone: self.gone,
+            dropped: u64::from(self.planned.dropped),
             bad_keys: self.bad_keys,
             problems: self.problems,
+            unseen: self.unseen,
+            refused: self.refused.into_iter().map(|(place, patients)| (place, patients.len() as u64)).collect(),
+            is_emptied: self.is_emptied,
         }
     }
 }

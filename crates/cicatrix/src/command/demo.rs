@@ -35,13 +35,14 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     if global.db.is_none() {
         settings.db = format!("sqlite://{}", args.dir.join("cicatrix.db").display());
     }
+    let moved_from = moved_from(&settings.db, &bucket).await?;
     let run = RunArgs {
         source: SourceArgs {
             source: bucket.display().to_string(),
             layout: None,
             clinics: vec![],
             since: None,
-            moved_from: None,
+            moved_from,
         },
         out: args.dir.join("out").display().to_string(),
         workers: None,
@@ -83,6 +84,17 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         file("truth.json"),
     ))?;
     Ok(code)
+}
+
+/// Where the demo's folder was when it was made: a demo is alone in its ledger, so it can only have moved.
+async fn moved_from(db: &str, bucket: &Path) -> anyhow::Result<Option<String>> {
+    let Ok(ledger) = open_existing(db).await else { return Ok(None) };
+    let sources = ledger.sources().await?;
+    let here = bucket.canonicalize().unwrap_or_else(|_| bucket.to_path_buf()).display().to_string();
+    Ok(match &sources[..] {
+        [only] if *only != here => Some(only.clone()),
+        _ => None,
+    })
 }
 
 fn table(changes: &[Vec<String>], truth: &Truth) -> String {

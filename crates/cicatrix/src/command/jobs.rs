@@ -37,7 +37,18 @@ pub(crate) async fn jobs(action: JobsAction, settings: &Config, global: &Global)
 fn columns(table: Table) -> &'static [&'static str] {
     match table {
         Table::Retakes => &["clinic_id", "patient_id", "session", "view", "shot", "reason", "advice", "detail"],
-        Table::Quarantine => &["run_id", "clinic_id", "session", "view", "shot", "reason", "detail", "object_key"],
+        Table::Quarantine => &[
+            "run_id",
+            "clinic_id",
+            "patient_id",
+            "session",
+            "view",
+            "shot",
+            "reason",
+            "advice",
+            "detail",
+            "object_key",
+        ],
         _ => &[
             "run_id",
             "clinic_id",

@@ -48,6 +48,11 @@ pub(crate) async fn night(
     let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
     let shown = Shown::new(global);
     if args.dry_run {
+        if args.source.moved_from.is_some() {
+            return Err(exit::bad_input(
+                "a dry run records nothing, not even that a source has moved: leave one of the two out",
+            ));
+        }
         let summary = look(&intake, |p| shown.tell(p)).await?;
         shown.close();
         return Ok((code(&summary), summary));
@@ -93,8 +98,18 @@ fn wire(
         DeskSettings { protocol: protocol.clone(), calibration: settings.calibration()?, program_version: version };
     let desk = Desk::new(source.clone(), pictures, PixelPool::new(pixel, protocol), how);
     let worker_name = format!("pid-{}", std::process::id());
-    let night = NightSettings { moved_from: moved_from.map(str::to_owned), plan, workers, worker_name, scan_only };
+    let moved_from = moved_from.map(source_name).transpose()?;
+    let night = NightSettings { moved_from, plan, workers, worker_name, scan_only };
     Ok((desk, night))
+}
+
+/// A source as the ledger names it. A folder that has moved can no longer be asked where it is.
+fn source_name(typed: &str) -> anyhow::Result<String> {
+    if typed.contains("://") {
+        return Ok(typed.to_owned());
+    }
+    let path = std::path::absolute(typed).context("the place that --moved-from names")?;
+    Ok(path.display().to_string())
 }
 
 fn layout(args: &SourceArgs) -> anyhow::Result<Layout> {
@@ -145,6 +160,12 @@ fn code(summary: &Summary) -> u8 {
         exit::INTERRUPTED
     } else if counts.failed > 0 {
         exit::BUG
+    } else if !summary.refused.is_empty() {
+        exit::BAD_CONFIG
+    } else if !summary.unseen.is_empty() {
+        exit::NOT_PERMITTED
+    } else if summary.is_emptied {
+        exit::UNAVAILABLE
     } else if counts.quarantined > 0 || !summary.bad_keys.is_empty() {
         exit::QUARANTINED
     } else if counts.not_measurable > 0 || !summary.problems.is_empty() {
@@ -221,6 +242,10 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
             "patients_listed": summary.swept.patients,
             "planned": summary.planned,
             "sessions_gone": summary.gone,
+            "results_dropped": summary.dropped,
+            "places_unseen": summary.unseen,
+            "patients_of_other_sources": summary.refused,
+            "is_emptied": summary.is_emptied,
             "counts": counts,
             "bad_keys": summary.bad_keys,
             "problems": summary.problems,
@@ -240,13 +265,24 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
     if !told.is_empty() {
         out(&format!("In the ledger: {}.", told.join(", ")))?;
     }
-    if summary.swept.photos == 0 {
+    if summary.is_emptied {
+        out(
+            "No session is there where there were some: is it the right place, is the disk mounted? Nothing is changed.",
+        )?;
+    } else if summary.swept.photos == 0 {
         out("No photo was found: names are clinic=…/patient=…/session=…/<view>.<shot>.<ext>, or say --layout.")?;
     }
     if summary.gone > 0 {
         out(&format!(
-            "{} sessions are no longer there: what was measured of them stays, the rest is off the lists.",
+            "{} sessions are no longer there: what was measured of them stays where nothing has taken its place, the rest is \
+             off the lists.",
             summary.gone
+        ))?;
+    }
+    if summary.dropped > 0 {
+        out(&format!(
+            "{} results of photos that are gone count no longer: they moved, or their baseline is another photo now.",
+            summary.dropped
         ))?;
     }
     notices(summary, args)?;
@@ -255,6 +291,8 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
     let next = match summary.ending {
         Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
         Ending::Interrupted => "run the same command again to go on".to_owned(),
+        Ending::Done if summary.is_emptied => "the same command, once the photos are back".to_owned(),
+        Ending::Done if !summary.refused.is_empty() => "see above".to_owned(),
         Ending::Done if counts.unfinished() > 0 => format!("cicatrix run {}{db}", quoted(&args.source.source)),
         Ending::Done if counts.failed > 0 => format!("cicatrix jobs list --state failed{db}"),
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
@@ -271,7 +309,7 @@ fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global)
 /// run, which records nothing that could be listed later, names.
 fn notices(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
     if args.dry_run {
-        for (what, detail) in summary.bad_keys.iter().chain(&summary.problems) {
+        for (what, detail) in summary.bad_keys.iter().chain(&summary.problems).chain(&summary.unseen) {
             out(&format!("  {}: {}", plain(what), plain(detail)))?;
         }
         return Ok(());
@@ -283,8 +321,23 @@ fn notices(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
     for (reason, n) in reasons {
         out(&format!("  {n} files are no photos of a session ({reason}): 'cicatrix quarantine list' names them."))?;
     }
+    for (place, patients) in &summary.refused {
+        out(&format!(
+            "  {patients} patients were left alone, for in this ledger they belong to {place}. If that one has moved here, \
+             run once with --moved-from {}; if only they have moved, run it once more over there first; if both have \
+             patients of this name, give this place a ledger of its own with --db.",
+            quoted(place)
+        ))?;
+    }
+    match summary.unseen.len() {
+        0 => {}
+        n => out(&format!(
+            "  {n} places could not be listed, and what lies there was left as it was: the same command with --dry-run \
+             names them."
+        ))?,
+    }
     match summary.problems.len() {
         0 => Ok(()),
-        n => out(&format!("  {n} notes on descriptions or places: the same command with --dry-run names them.")),
+        n => out(&format!("  {n} notes on descriptions: the same command with --dry-run names them.")),
     }
 }

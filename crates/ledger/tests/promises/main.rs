@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cicatrix_ledger::{
     Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection,
-    SessionUpload, SourceId, StartedRun, State, Table, Verdict, WorkSettings,
+    SessionUpload, SourceId, StartedRun, State, Table, Unseen, Verdict, WorkSettings,
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
@@ -720,16 +720,15 @@ async fn a_photo_with_new_content_takes_the_old_ones_place() {
     drain(&ledger, Fake::good()).await;
     let before = dump(&ledger, Table::Changes).await;
 
-    // Another version of the same content is only another name.
+    // The same content under another key is only another name, and a claim that reading has confirmed is no news.
     sessions[1].photos[0].sha256 = Some("digest of 2026-02-10-01-face.frontal-1".to_owned());
-    sessions[1].photos[0].version = "copy".to_owned();
+    sessions[1].photos[0].key = "renamed.jpg".to_owned();
     let recorded = ledger.record_session(here(&ledger).await, &sessions[1]).await.unwrap();
     assert_eq!((recorded.photos_updated, recorded.photos_replaced), (1, 0));
     assert!(!ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap().changed());
     assert_eq!(dump(&ledger, Table::Changes).await, before);
 
-    // Other content is another photo: the session's rows go until it is read.
-    sessions[1].photos[0].sha256 = None;
+    // Another version is another photo, whatever an old manifest claims: the session's rows go until it is read.
     sessions[1].photos[0].version = "retaken".to_owned();
     let recorded = ledger.record_session(here(&ledger).await, &sessions[1]).await.unwrap();
     assert_eq!((recorded.photos_updated, recorded.photos_replaced), (0, 1));

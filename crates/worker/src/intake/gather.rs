@@ -129,10 +129,8 @@ impl PatientDraft {
         self.objects > PATIENT_LIMIT
     }
 
-    /// The patient for a message, by ids only.
-    pub(super) fn place(&self) -> String {
-        let (clinic, patient) = &self.id;
-        format!("clinic={clinic}/patient={patient}/")
+    pub(super) fn id(&self) -> (ClinicId, PatientId) {
+        self.id.clone()
     }
 
     /// The day of the last session.
@@ -149,6 +147,11 @@ impl PatientDraft {
 }
 
 impl SessionDraft {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let photos = self.photos.iter().map(|photo| photo.object.key.as_str());
+        photos.chain(self.manifests.iter().map(ObjectKey::as_str))
+    }
+
     fn is_session(&self) -> bool {
         !self.photos.is_empty() || !self.manifests.is_empty()
     }

@@ -221,10 +221,7 @@ impl<'r> Cells<'r> {
 
     fn row(&self) -> Result<Row, String> {
         let number = "a whole number from 0 on";
-        let px_per_mm = self.parsed::<f64>("px_per_mm", "a number with a decimal point")?;
-        if px_per_mm.is_some_and(|scale| !(scale.is_finite() && scale > 0.0 && scale < 1000.0)) {
-            return Err("column 'px_per_mm': it needs a number between 0 and 1000".to_owned());
-        }
+        let px_per_mm = self.scale()?;
         Ok(Row {
             session_no: self.parsed("session_no", number)?,
             baseline: self.flag("baseline")?,
@@ -233,6 +230,16 @@ impl<'r> Cells<'r> {
             px_per_mm,
             ..Row::default()
         })
+    }
+
+    /// With a decimal point, or the comma that spreadsheets of half the world write.
+    fn scale(&self) -> Result<Option<f64>, String> {
+        let Some(text) = self.text("px_per_mm")? else { return Ok(None) };
+        let scale = text.replacen(',', ".", 1).parse::<f64>().ok();
+        match scale.filter(|scale| scale.is_finite() && *scale > 0.0 && *scale < 1000.0) {
+            Some(scale) => Ok(Some(scale)),
+            None => Err(format!("column 'px_per_mm': '{}' is no number between 0 and 1000", plain(text))),
+        }
     }
 
     fn flag(&self, column: &'static str) -> Result<bool, String> {
@@ -313,8 +320,9 @@ mod tests {
 
     #[test]
     fn a_spreadsheets_semicolons_and_line_ends_are_read() {
-        let (table, faults) = read("Session_Date;Patient_Id;Clinic_Id\r\n2026-01-02;p-1;c-1\r\n\r\nmonday;p-1;c-1\r\n");
-        assert!(table.row(&address("2026-01-02")).is_some());
+        let (table, faults) =
+            read("Session_Date;Patient_Id;Clinic_Id;Px_per_mm\r\n2026-01-02;p-1;c-1;25,17\r\n\r\nmonday;p-1;c-1;\r\n");
+        assert_eq!(table.row(&address("2026-01-02")).unwrap().px_per_mm, Some(25.17));
         assert_eq!(faults, ["line 4: column 'session_date': it needs a date as YYYY-MM-DD"]);
     }
 
@@ -322,14 +330,14 @@ mod tests {
     fn a_broken_line_is_told_by_line_and_column_and_the_others_are_read() {
         let (table, faults) = read(&format!(
             "{HEAD}\nc-1,p-1,2026-01-02,,,\"two\nlines\",\nc-1,p-1,2026-01-03,,maybe,,\nc-1,Anna B.,2026-01-04,,,,\n\
-             c-1,p-1,2026-01-05,,,\nc-1,p-1,2026-01-06,,,,\"12,4\"\nc-1,p-1,2026-01-07,100,,,\n"
+             c-1,p-1,2026-01-05,,,\nc-1,p-1,2026-01-06,,,,\"12.4 px\"\nc-1,p-1,2026-01-07,100,,,\n"
         ));
         assert_eq!(faults.len(), 5, "{faults:?}");
         for (fault, expected) in faults.iter().zip([
             "line 4: column 'baseline'",
             "line 5: column 'patient_id'",
             "line 6: it has 6 cells",
-            "line 7: column 'px_per_mm': '12,4'",
+            "line 7: column 'px_per_mm': '12.4 px'",
             "line 8: column 'session'",
         ]) {
             assert!(fault.starts_with(expected), "{fault}");

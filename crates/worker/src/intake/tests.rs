@@ -68,6 +68,8 @@ fn told(found: &[Found]) -> Vec<String> {
         Found::PatientEnd { clinic, patient } => format!("end {clinic} {patient}"),
         Found::Quarantined { key, reason, .. } => format!("{reason} {key}"),
         Found::Problem { place, .. } => format!("problem {place}"),
+        Found::Unseen { place, .. } => format!("unseen {place}"),
+        Found::Crowded { patient, .. } => format!("crowded {patient}"),
     };
     found.iter().map(line).collect()
 }
@@ -117,7 +119,7 @@ async fn sessions_come_in_order_and_each_patient_ends() {
             "end c-1 p-2",
         ]
     );
-    let expected = SweepCounts { objects: 5, photos: 4, sessions: 3, patients: 2, bad_keys: 0, problems: 0, unseen: 0 };
+    let expected = SweepCounts { objects: 5, photos: 4, sessions: 3, patients: 2, bad_keys: 0, problems: 0 };
     assert_eq!(counts, expected);
     let first = &sessions(&found)[0].photos[0];
     assert_eq!(first.key, format!("{S1}/face.frontal.1.jpg"));
@@ -337,7 +339,7 @@ async fn a_key_that_is_none_and_a_link_are_told() {
     std::os::unix::fs::symlink("/etc/hostname", home.path().join("c.jpg")).unwrap();
     let store = Arc::new(FolderStore::open(home.path()).unwrap());
     let (found, counts) = sweep_with(store, Layout::standard(), IntakeSettings::default()).await;
-    assert_eq!(told(&found), ["problem c.jpg", "bad_key a\\..\\b.jpg"]);
+    assert_eq!(told(&found), ["unseen c.jpg", "bad_key a\\..\\b.jpg"]);
     let counts = counts.unwrap();
     assert_eq!((counts.objects, counts.bad_keys, counts.problems), (0, 1, 1));
 }

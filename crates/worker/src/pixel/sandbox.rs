@@ -30,7 +30,7 @@ impl fmt::Display for Confinement {
         write!(
             f,
             "resource limits {}, no new privileges {}, file system closed {}, no new descriptors {}, \
-             ends with its parent {}, foreign files inherited {}",
+             ends with its parent {}, files that were open when the program was started and that it passes on: {}",
             word(self.limits),
             word(self.no_new_privileges),
             word(self.file_system),
