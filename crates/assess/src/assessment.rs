@@ -203,11 +203,10 @@ impl Aligned {
         gate.read_size("ln_ref_energy_ratio", energy, g.ln_ref_energy_ratio, Reason::LightingShift);
         let correlation = self.relief.correlation(&reference.relief, &skin, 1);
         gate.read("relief_correlation", correlation, g.relief_correlation, Reason::LightingShift);
-        let gains = self.normalized.tones.map(|t| t.ln_gain);
+        let gains = self.normalized.ln_gains;
         let cast = gains.iter().fold(f64::MIN, |a, b| a.max(*b)) - gains.iter().fold(f64::MAX, |a, b| a.min(*b));
         gate.read("ln_colour_cast", cast, g.ln_colour_cast, Reason::ColourCast);
-        gate.note("gamma_green", self.normalized.tones[1].gamma);
-        gate.note("ln_gain_green", self.normalized.tones[1].ln_gain);
+        gate.note("ln_gain_green", gains[1]);
         gate.note("illumination_rms", self.normalized.illumination_rms);
         gate.note("correlation", f64::from(q.median_correlation));
     }

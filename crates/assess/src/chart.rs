@@ -19,7 +19,7 @@ pub(crate) struct Chart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ColourCalibration {
-    /// A gain and a gamma for each channel, on skin outside of scars.
+    /// A gain for each channel, on skin outside of scars.
     Skin,
     /// A card in this photo and one in the baseline.
     Card24 {

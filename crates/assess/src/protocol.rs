@@ -13,7 +13,7 @@ use crate::gate::GateSettings;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Protocol {
-    /// Name with version, `standard-1`.
+    /// Name with version, `standard-2`.
     pub id: String,
     /// Photos sooner after a treatment session than this are no endpoints: swelling fakes improvement.
     #[serde(default = "Protocol::default_wait")]
