@@ -11,6 +11,8 @@ use crate::solve::Precision2;
 pub(crate) const CELL: usize = 16;
 /// Neighbours speak with each cell: σ of the weighting in cells.
 const POOL: f32 = 1.0;
+/// Pixels of the level between two evaluations of the map.
+const STEP: usize = 8;
 /// A peak below this is no match.
 const LOWEST_PEAK: f32 = 0.25;
 /// Precision above this (1/px² of the level) is not believed.
@@ -34,45 +36,46 @@ pub(crate) fn warp(fixed: &Level, moving: &Level, map: &Map<'_>) -> (Plane, Plan
     let mut inside = Plane::filled(width, height, 0.0);
     let places = LevelPlaces::new(map, fixed.factor, moving.factor, width, height);
     let mut row = vec![[0.0f32; 2]; width];
-    for y in 0..height {
-        places.row(y, &mut row);
-        for (x, &[sx, sy]) in row.iter().enumerate() {
-            if let Some(value) = moving.normalized.sample(sx, sy) {
-                warped.data[y * width + x] = value;
-                inside.data[y * width + x] = 1.0;
+    pulp::Arch::new().dispatch(|| {
+        for y in 0..height {
+            places.row(y, &mut row);
+            let targets = warped.row_mut(y).iter_mut().zip(inside.row_mut(y));
+            for (&[sx, sy], (value, inside)) in row.iter().zip(targets) {
+                if let Some(sampled) = moving.normalized.sample(sx, sy) {
+                    (*value, *inside) = (sampled, 1.0);
+                }
             }
         }
-    }
+    });
     (warped, inside)
 }
 
-/// The map tabulated on a coarse lattice and interpolated linearly: exact to some 1e-3 px, as the field is smooth.
+/// The map tabulated on a coarse lattice and interpolated linearly: exact to some 4e-3 px, as the field is smooth.
 struct LevelPlaces {
-    step: usize,
     columns: usize,
     nodes: Vec<[f32; 2]>,
 }
 
 impl LevelPlaces {
     fn new(map: &Map<'_>, fixed: usize, moving: usize, width: usize, height: usize) -> Self {
-        let step = 4;
-        let (columns, rows) = (width / step + 2, height / step + 2);
+        let (columns, rows) = (width / STEP + 2, height / STEP + 2);
         let mut nodes = Vec::with_capacity(columns * rows);
         for row in 0..rows {
             for column in 0..columns {
-                let place = [to_photo((column * step) as f64, fixed), to_photo((row * step) as f64, fixed)];
+                let place = [to_photo((column * STEP) as f64, fixed), to_photo((row * STEP) as f64, fixed)];
                 let [x, y] = map.apply(place);
                 nodes.push([to_level(x, moving) as f32, to_level(y, moving) as f32]);
             }
         }
-        Self { step, columns, nodes }
+        Self { columns, nodes }
     }
 
+    #[inline(always)]
     fn row(&self, y: usize, out: &mut [[f32; 2]]) {
-        let (top, fy) = (y / self.step, (y % self.step) as f32 / self.step as f32);
+        let (top, fy) = (y / STEP, (y % STEP) as f32 / STEP as f32);
         let (above, below) = (&self.nodes[top * self.columns..], &self.nodes[(top + 1) * self.columns..]);
         for (x, place) in out.iter_mut().enumerate() {
-            let (left, fx) = (x / self.step, (x % self.step) as f32 / self.step as f32);
+            let (left, fx) = (x / STEP, (x % STEP) as f32 / STEP as f32);
             for k in 0..2 {
                 let a = above[left][k] + fx * (above[left + 1][k] - above[left][k]);
                 let b = below[left][k] + fx * (below[left + 1][k] - below[left][k]);
@@ -85,21 +88,23 @@ impl LevelPlaces {
 /// Searches shifts of up to `radius` level pixels around the present map.
 pub(crate) fn search(fixed: &Level, warped: &Plane, inside: &Plane, field: &Field, radius: usize) -> Matches {
     let cells = Cells { columns: field.columns, rows: field.rows };
-    let share = cells.reduce(inside, inside, 0, 0);
+    let share = cells.squares(inside, 0).remove(0);
     let masked = fixed.normalized.zip(inside, |f, i| f * i);
-    let energy = cells.pooled(&masked, &masked, 0, 0);
-    let (ones, square) = (Plane::filled(warped.width, warped.height, 1.0), warped.map(|v| v * v));
-    let span = 2 * radius + 1;
-    let mut correlation = Vec::with_capacity(span * span);
-    for dy in -(radius as isize)..=radius as isize {
-        for dx in -(radius as isize)..=radius as isize {
-            let product = cells.pooled(&masked, warped, dx, dy);
-            let own = cells.pooled(&ones, &square, dx, dy);
-            let rho = |i: usize| product.data[i] / (energy.data[i] * own.data[i] + 1e-6).sqrt();
-            correlation.push((0..energy.data.len()).map(rho).collect::<Vec<f32>>());
-        }
-    }
+    let energy = gaussian(&cells.squares(&masked, 0)[0], POOL);
+    let (products, squares) = (cells.products(&masked, warped, radius), cells.squares(warped, radius));
+    let correlate = |(product, square): (&Plane, &Plane)| {
+        let (product, own) = (gaussian(product, POOL), gaussian(square, POOL));
+        let rho = |i: usize| product.data[i] / (energy.data[i] * own.data[i] + 1e-6).sqrt();
+        (0..energy.data.len()).map(rho).collect::<Vec<f32>>()
+    };
+    let correlation: Vec<Vec<f32>> = products.iter().zip(&squares).map(correlate).collect();
     peaks(&correlation, radius, &share)
+}
+
+/// All whole shifts `[dx, dy]` of up to `radius`, row by row.
+fn shifts(radius: usize) -> impl Iterator<Item = [isize; 2]> {
+    let radius = radius as isize;
+    (-radius..=radius).flat_map(move |dy| (-radius..=radius).map(move |dx| [dx, dy]))
 }
 
 struct Cells {
@@ -108,37 +113,79 @@ struct Cells {
 }
 
 impl Cells {
-    /// Mean over each cell of `a(x, y) · b(x + dx, y + dy)`; outside `b` counts as 0.
-    fn reduce(&self, a: &Plane, b: &Plane, dx: isize, dy: isize) -> Plane {
-        let (w, h) = (a.width, a.height);
-        let from = (-dx).max(0) as usize;
-        let to = (w as isize - dx.max(0)).max(from as isize) as usize;
-        let mut out = Plane::filled(self.columns, self.rows, 0.0);
-        let mut columns = vec![0.0f32; self.columns * CELL];
+    /// Mean over each cell of `a(x, y) · b(x + dx, y + dy)` for each shift; outside `b` counts as 0. One row of cells at a
+    /// time for all shifts, so that its pixels are read from near.
+    fn products(&self, a: &Plane, b: &Plane, radius: usize) -> Vec<Plane> {
+        let mut out = self.planes(radius);
+        let mut sums = vec![0.0f32; self.columns * CELL];
         pulp::Arch::new().dispatch(|| {
-            for (row, target) in out.data.chunks_exact_mut(self.columns).enumerate() {
-                columns.fill(0.0);
-                for y in row * CELL..((row + 1) * CELL).min(h) {
-                    let sy = y as isize + dy;
-                    if sy < 0 || sy >= h as isize {
-                        continue;
+            for row in 0..self.rows {
+                for (plane, shift) in out.iter_mut().zip(shifts(radius)) {
+                    sums.fill(0.0);
+                    add_products(a, b, row, shift, &mut sums);
+                    for (cell, sums) in plane.row_mut(row).iter_mut().zip(sums.chunks_exact(CELL)) {
+                        *cell = sums.iter().sum::<f32>() / (CELL * CELL) as f32;
                     }
-                    let a = &a.row(y)[from..to];
-                    let b = &b.row(sy as usize)[(from as isize + dx) as usize..(to as isize + dx) as usize];
-                    for ((sum, a), b) in columns[from..to].iter_mut().zip(a).zip(b) {
-                        *sum += a * b;
-                    }
-                }
-                for (cell, sums) in target.iter_mut().zip(columns.chunks_exact(CELL)) {
-                    *cell = sums.iter().sum::<f32>() / (CELL * CELL) as f32;
                 }
             }
         });
         out
     }
 
-    fn pooled(&self, a: &Plane, b: &Plane, dx: isize, dy: isize) -> Plane {
-        gaussian(&self.reduce(a, b, dx, dy), POOL)
+    /// Mean over each cell of `b(x + dx, y + dy)²` for each shift; outside counts as 0. Columns are added up once for each
+    /// `dy`, and every `dx` is a difference of two running sums.
+    fn squares(&self, b: &Plane, radius: usize) -> Vec<Plane> {
+        let mut out = self.planes(radius);
+        let span = 2 * radius + 1;
+        let mut sums = vec![0.0f32; b.width];
+        let mut running = vec![0.0f64; b.width + 1];
+        pulp::Arch::new().dispatch(|| {
+            for row in 0..self.rows {
+                for (planes, dy) in out.chunks_exact_mut(span).zip(-(radius as isize)..) {
+                    sums.fill(0.0);
+                    let rows = (row * CELL..((row + 1) * CELL).min(b.height)).map(|y| y as isize + dy);
+                    for y in rows.filter(|y| (0..b.height as isize).contains(y)) {
+                        for (sum, v) in sums.iter_mut().zip(b.row(y as usize)) {
+                            *sum += v * v;
+                        }
+                    }
+                    for (x, sum) in sums.iter().enumerate() {
+                        running[x + 1] = running[x] + f64::from(*sum);
+                    }
+                    for (plane, dx) in planes.iter_mut().zip(-(radius as isize)..) {
+                        let at = |column: usize| (column * CELL).min(b.width).saturating_add_signed(dx).min(b.width);
+                        for (column, cell) in plane.row_mut(row).iter_mut().enumerate() {
+                            *cell = ((running[at(column + 1)] - running[at(column)]) / (CELL * CELL) as f64) as f32;
+                        }
+                    }
+                }
+            }
+        });
+        out
+    }
+
+    /// One plane of cells for each shift.
+    fn planes(&self, radius: usize) -> Vec<Plane> {
+        vec![Plane::filled(self.columns, self.rows, 0.0); (2 * radius + 1).pow(2)]
+    }
+}
+
+/// Adds up the products of a row of cells, column by column.
+#[inline(always)]
+fn add_products(a: &Plane, b: &Plane, row: usize, [dx, dy]: [isize; 2], sums: &mut [f32]) {
+    let (w, h) = (a.width, a.height);
+    let from = (-dx).max(0) as usize;
+    let to = (w as isize - dx.max(0)).max(from as isize) as usize;
+    for y in row * CELL..((row + 1) * CELL).min(h) {
+        let sy = y as isize + dy;
+        if sy < 0 || sy >= h as isize {
+            continue;
+        }
+        let a = &a.row(y)[from..to];
+        let b = &b.row(sy as usize)[(from as isize + dx) as usize..(to as isize + dx) as usize];
+        for ((sum, a), b) in sums[from..to].iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
     }
 }
 

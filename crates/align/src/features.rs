@@ -10,7 +10,7 @@ use std::f32::consts::{PI, TAU};
 use cicatrix_photo::{Plane, gaussian};
 
 /// Most points kept a photo; matching costs the square.
-const MOST: usize = 2000;
+const MOST: usize = 1500;
 /// Lowe's ratio test.
 const RATIO: f32 = 0.8;
 /// Scales an octave.
@@ -36,13 +36,20 @@ const PADDED: usize = 288;
 /// Side of a cell in units of the point's scale.
 const CELL_WIDTH: f32 = 3.0;
 /// Lattice points a side: 4 cells and half a cell around.
-const LATTICE: usize = 18;
+const LATTICE: usize = 16;
 /// Length of a descriptor, chosen so that squared distances fit 32 bits and a bin 16.
 const LENGTH: f32 = 1024.0;
 
-/// Feature points in photo pixels with their descriptors.
+/// Feature points of a photo: those darker than what is around them, and those brighter. One never matches the other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Features {
+    dark: Group,
+    bright: Group,
+}
+
+/// Feature points in photo pixels with their descriptors.
+#[derive(Debug, Clone, Default)]
+struct Group {
     points: Vec<[f64; 2]>,
     descriptors: Vec<[i16; BINS]>,
 }
@@ -60,9 +67,10 @@ impl Features {
         for extremum in strongest(extrema, normalized.width, normalized.height) {
             let octave = &octaves[extremum.octave];
             let scale = (1 << extremum.octave) as f32;
+            let group = if extremum.response > 0.0 { &mut found.bright } else { &mut found.dark };
             for angle in octave.orientations(&extremum, &windows) {
-                found.points.push([extremum.x, extremum.y].map(|v| place(f64::from(v * scale))));
-                found.descriptors.push(octave.describe(&extremum, angle, &windows));
+                group.points.push([extremum.x, extremum.y].map(|v| place(f64::from(v * scale))));
+                group.descriptors.push(octave.describe(&extremum, angle, &windows));
             }
         }
         found
@@ -70,6 +78,12 @@ impl Features {
 
     /// Mutual best matches that pass the ratio test: places in `self` and in `other`.
     pub(crate) fn matches(&self, other: &Features) -> Vec<([f64; 2], [f64; 2])> {
+        [self.dark.matches(&other.dark), self.bright.matches(&other.bright)].concat()
+    }
+}
+
+impl Group {
+    fn matches(&self, other: &Group) -> Vec<([f64; 2], [f64; 2])> {
         let mut columns = vec![Best::default(); other.descriptors.len()];
         let mut rows = vec![Best::default(); self.descriptors.len()];
         pulp::Arch::new().dispatch(|| {
@@ -140,6 +154,7 @@ struct Extremum {
     y: f32,
     /// Blur in pixels of the octave.
     sigma: f32,
+    /// Height over what is around, negative for a dark point.
     response: f32,
 }
 
@@ -175,14 +190,13 @@ fn every_second(plane: &Plane) -> Plane {
 
 impl Octave {
     fn extrema(&self, octave: usize, found: &mut Vec<Extremum>) {
+        let mut stands_out = vec![false; self.differences[0].width];
         for layer in 1..=INTERVALS {
             let plane = &self.differences[layer];
             for y in 1..plane.height.saturating_sub(1) {
-                let row = plane.row(y);
+                pulp::Arch::new().dispatch(|| stand_outs(plane, y, &mut stands_out));
                 for x in 1..plane.width - 1 {
-                    let value = row[x];
-                    let beside = if value > 0.0 { row[x - 1].max(row[x + 1]) } else { -row[x - 1].min(row[x + 1]) };
-                    if value.abs() > 0.6 * LEAST_CONTRAST && value.abs() > beside && self.is_extremum(layer, x, y) {
+                    if stands_out[x] && self.is_extremum(layer, x, y) {
                         found.extend(self.refined(octave, layer, x, y));
                     }
                 }
@@ -239,7 +253,7 @@ impl Octave {
             x: x as f32 + offset[0],
             y: y as f32 + offset[1],
             sigma: sigma_of(layer as f32 + offset[2]),
-            response: response.abs(),
+            response,
         })
     }
 
@@ -306,6 +320,23 @@ impl Octave {
     }
 }
 
+/// Pixels of a row that stand out from those beside, above and below by more than an extremum must.
+#[inline(always)]
+fn stand_outs(plane: &Plane, y: usize, out: &mut [bool]) {
+    let w = plane.width;
+    let (above, row, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
+    let (left, centre, right) = (&row[..w - 2], &row[1..w - 1], &row[2..]);
+    let (above, below) = (&above[1..w - 1], &below[1..w - 1]);
+    let higher = |a: f32, b: f32| if a > b { a } else { b };
+    let lower = |a: f32, b: f32| if a < b { a } else { b };
+    let beside = left.iter().zip(right).zip(above.iter().zip(below));
+    for ((out, &v), ((&l, &r), (&a, &b))) in out[1..w - 1].iter_mut().zip(centre).zip(beside) {
+        let highest = higher(higher(l, r), higher(higher(a, b), 0.6 * LEAST_CONTRAST));
+        let lowest = lower(lower(l, r), lower(lower(a, b), -0.6 * LEAST_CONTRAST));
+        *out = (v > highest) | (v < lowest);
+    }
+}
+
 /// Adds a gradient to the two nearest cells each way and the two nearest directions. Cells count from 0 to 5, the
 /// outer ones are thrown away.
 fn spread(bins: &mut [f32; PADDED], cell: [f32; 2], direction: f32, weight: f32) {
@@ -337,7 +368,7 @@ impl Windows {
             };
             (0..n * n).map(node).collect()
         };
-        Self { orientation: lattice(15, 0.6, 1.5), descriptor: lattice(LATTICE, 5.0 / LATTICE as f32, 2.0) }
+        Self { orientation: lattice(11, 0.8, 1.5), descriptor: lattice(LATTICE, 5.0 / LATTICE as f32, 2.0) }
     }
 }
 
@@ -358,7 +389,7 @@ fn angle_of(x: f32, y: f32) -> f32 {
 
 /// The strongest extrema, no more from one part of the photo than twice its share.
 fn strongest(mut extrema: Vec<Extremum>, width: usize, height: usize) -> Vec<Extremum> {
-    extrema.sort_by(|a, b| b.response.total_cmp(&a.response));
+    extrema.sort_by(|a, b| b.response.abs().total_cmp(&a.response.abs()));
     let mut left = [2 * MOST / (PARTS * PARTS); PARTS * PARTS];
     let part = |v: f32, n: usize| ((v * PARTS as f32 / n as f32) as usize).min(PARTS - 1);
     let mut kept = Vec::new();

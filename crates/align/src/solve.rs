@@ -31,9 +31,11 @@ pub(crate) fn solve(
 ) -> Solution {
     let mut weights = vec![1.0; measured.len()];
     let mut nodes = start.to_vec();
+    // What is near enough is settled by how far the first round has to go; the others only shift it a little.
+    let mut goal = None;
     for _ in 0..ROUNDS {
         let system = System { columns, precision, weights: &weights, smooth: 1.0 / (tau * tau), anchor };
-        system.conjugate_gradients(measured, start, &mut nodes);
+        goal = Some(system.conjugate_gradients(measured, start, goal, &mut nodes));
         weights = tukey(measured, precision, &nodes);
     }
     Solution { nodes, weights }
@@ -139,7 +141,14 @@ impl System<'_> {
         }
     }
 
-    fn conjugate_gradients(&self, measured: &[[f64; 2]], start: &[[f64; 2]], u: &mut [[f64; 2]]) {
+    /// Goes on until the squared residual is under the goal, by default a part of the first one. Returns the goal.
+    fn conjugate_gradients(
+        &self,
+        measured: &[[f64; 2]],
+        start: &[[f64; 2]],
+        goal: Option<f64>,
+        u: &mut [[f64; 2]],
+    ) -> f64 {
         let n = u.len();
         let mut ap = vec![[0.0; 2]; n];
         self.apply(u, &mut ap);
@@ -155,7 +164,7 @@ impl System<'_> {
         self.precondition(&r, &mut z);
         let mut p = z.clone();
         let mut rz = dot(&r, &z);
-        let goal = rz * TOLERANCE * TOLERANCE;
+        let goal = goal.unwrap_or(rz * TOLERANCE * TOLERANCE);
         for _ in 0..MAX_STEPS {
             if rz <= goal || rz <= 1e-18 {
                 break;
@@ -172,6 +181,7 @@ impl System<'_> {
             }
             rz = next;
         }
+        goal
     }
 }
 
