@@ -195,8 +195,8 @@ impl Octave {
             let plane = &self.differences[layer];
             for y in 1..plane.height.saturating_sub(1) {
                 pulp::Arch::new().dispatch(|| stand_outs(plane, y, &mut stands_out));
-                for x in 1..plane.width - 1 {
-                    if stands_out[x] && self.is_extremum(layer, x, y) {
+                for (x, _) in stands_out.iter().enumerate().filter(|(_, stands_out)| **stands_out) {
+                    if self.is_extremum(layer, x, y) {
                         found.extend(self.refined(octave, layer, x, y));
                     }
                 }

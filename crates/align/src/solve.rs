@@ -7,11 +7,11 @@
 /// Symmetric 2×2 precision `[xx, xy, yy]` of a cell's measurement, 1/px².
 pub(crate) type Precision2 = [f64; 3];
 
-const ROUNDS: usize = 3;
 /// Tukey cut in units of the median Mahalanobis distance.
 const CUT: f64 = 6.0;
 const MAX_STEPS: usize = 160;
-const TOLERANCE: f64 = 1e-3;
+/// How far each round goes; the later ones begin near their end.
+const TOLERANCES: [f64; 3] = [1e-3, 1e-2, 1e-2];
 
 pub(crate) struct Solution {
     pub(crate) nodes: Vec<[f64; 2]>,
@@ -31,11 +31,9 @@ pub(crate) fn solve(
 ) -> Solution {
     let mut weights = vec![1.0; measured.len()];
     let mut nodes = start.to_vec();
-    // What is near enough is settled by how far the first round has to go; the others only shift it a little.
-    let mut goal = None;
-    for _ in 0..ROUNDS {
+    for tolerance in TOLERANCES {
         let system = System { columns, precision, weights: &weights, smooth: 1.0 / (tau * tau), anchor };
-        goal = Some(system.conjugate_gradients(measured, start, goal, &mut nodes));
+        system.conjugate_gradients(measured, start, tolerance, &mut nodes);
         weights = tukey(measured, precision, &nodes);
     }
     Solution { nodes, weights }
@@ -141,14 +139,8 @@ impl System<'_> {
         }
     }
 
-    /// Goes on until the squared residual is under the goal, by default a part of the first one. Returns the goal.
-    fn conjugate_gradients(
-        &self,
-        measured: &[[f64; 2]],
-        start: &[[f64; 2]],
-        goal: Option<f64>,
-        u: &mut [[f64; 2]],
-    ) -> f64 {
+    /// Goes on until the residual is this part of the first one.
+    fn conjugate_gradients(&self, measured: &[[f64; 2]], start: &[[f64; 2]], tolerance: f64, u: &mut [[f64; 2]]) {
         let n = u.len();
         let mut ap = vec![[0.0; 2]; n];
         self.apply(u, &mut ap);
@@ -164,7 +156,7 @@ impl System<'_> {
         self.precondition(&r, &mut z);
         let mut p = z.clone();
         let mut rz = dot(&r, &z);
-        let goal = goal.unwrap_or(rz * TOLERANCE * TOLERANCE);
+        let goal = rz * tolerance * tolerance;
         for _ in 0..MAX_STEPS {
             if rz <= goal || rz <= 1e-18 {
                 break;
@@ -181,7 +173,6 @@ impl System<'_> {
             }
             rz = next;
         }
-        goal
     }
 }
 
