@@ -37,7 +37,7 @@ const LEVEL: f32 = 0.5;
 pub(crate) struct Shot {
     pub(crate) jpeg: Vec<u8>,
     px_per_mm: f64,
-    region: Vec<[f64; 2]>,
+    pub(crate) region: Vec<[f64; 2]>,
 }
 
 /// Everything that the tests photograph.

@@ -11,6 +11,7 @@ mod environment;
 mod export;
 mod faults;
 mod interruption;
+mod one_photo;
 mod program;
 mod run;
 #[cfg(feature = "s3")]

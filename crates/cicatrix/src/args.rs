@@ -28,7 +28,7 @@ pub(crate) struct Global {
     /// Database of the ledger, sqlite://path [default: sqlite://cicatrix.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
-    /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, evaluate); logs as JSON
+    /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, locate, evaluate); logs as JSON
     /// on stderr. Tables: export --format json
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     },
     /// Lay one photo over another: map points, say how sure
     Align(AlignArgs),
+    /// What is found in a photo: colour cards and how well they correct its colours
+    Locate(LocateArgs),
     /// Compare results with known truth: registration, agreement, false change
     Evaluate(EvaluateArgs),
     /// Make a calibration table from results with known truth
@@ -238,6 +240,14 @@ pub(crate) struct AlignArgs {
     /// Fine goes to half scale; scoring stops at a quarter, at about half of the cost
     #[arg(long, value_enum, default_value = "fine")]
     pub(crate) precision: PrecisionArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LocateArgs {
+    pub(crate) photo: PathBuf,
+    /// Writes the upright photo as PNG with what was found drawn on it
+    #[arg(long, value_name = "PNG")]
+    pub(crate) overlay: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod jobs;
+mod locate;
 mod run;
 mod status;
 mod truth;
@@ -37,6 +38,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         }
         Command::Jobs { action } => jobs::jobs(action, &settings, &global).await,
         Command::Align(align) => align::align(&align, &settings, &global),
+        Command::Locate(args) => locate::locate(&args, &settings, &global),
         Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
         Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate).await,
         Command::Config { action } => config::config(&action, &settings),

@@ -26,3 +26,26 @@ pub(crate) fn to_srgb(samples: &mut [u16], icc: &[u8]) -> Result<(), Rejection> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (180, 140, 120)/255 in Display P3 is (187.5, 138.0, 116.6)/255 in sRGB, by the matrices of SMPTE EG 432-1 and
+    /// IEC 61966-2-1.
+    #[test]
+    fn skin_in_display_p3_becomes_redder_in_srgb() {
+        let p3 = ColorProfile::new_display_p3().encode().unwrap();
+        let mut samples = [180u16, 140, 120].map(|code| code * 257);
+        to_srgb(&mut samples, &p3).unwrap();
+        for (sample, expected) in samples.iter().zip([187.5, 138.0, 116.6]) {
+            let code = f64::from(*sample) / 257.0;
+            assert!((code - expected).abs() < 0.6, "{samples:?}: {code} and not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_is_none_is_refused() {
+        assert_eq!(to_srgb(&mut [1, 2, 3], b"no profile").unwrap_err().reason, Reason::Corrupt);
+    }
+}

@@ -83,7 +83,7 @@ fn confidence_plane(registration: &Registration, fixed: &Frame) -> Vec<u8> {
     places.map(|place| (255.0 * registration.confidence_at(place)).round() as u8).collect()
 }
 
-fn write_png(path: &Path, samples: &[u8], width: usize, height: usize) -> anyhow::Result<()> {
+pub(crate) fn write_png(path: &Path, samples: &[u8], width: usize, height: usize) -> anyhow::Result<()> {
     let png = encode_png(samples, width, height)?;
     std::fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -111,7 +111,7 @@ impl CpuClock {
 }
 
 /// Decodes a photo named on the command line; its faults are told with its name.
-fn read(path: &Path, limits: &Limits) -> anyhow::Result<Frame> {
+pub(crate) fn read(path: &Path, limits: &Limits) -> anyhow::Result<Frame> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     let decoded = decode(&bytes, extension, limits);
