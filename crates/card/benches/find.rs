@@ -1,11 +1,13 @@
 //! What looking for a card costs on a photo of a megapixel, with and without one: `cargo bench -p cicatrix-card`.
 
+#[path = "../tests/rendered/camera.rs"]
+mod camera;
 #[path = "../tests/rendered/photo.rs"]
 mod photo;
 
 use cicatrix_card::{Layout, cards};
 use divan::Bencher;
-use photo::{Place, camera, photograph, skin};
+use photo::{Place, photograph, skin};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -17,7 +19,7 @@ fn main() {
 fn with_a_card(bencher: Bencher) {
     let centre = [600.0, 430.0];
     let place = Place { centre, width: 300.0, turn_deg: 20.0, tilt: 0.05, layout: Layout::Classic };
-    let camera = camera(&mut ChaCha8Rng::seed_from_u64(1), 0.0);
+    let camera = camera::camera(&mut ChaCha8Rng::seed_from_u64(1), 0.0);
     let frame = photograph(&skin(3, 1156, 867), place, camera, 1);
     bencher.bench(|| cards(&frame));
 }

@@ -1,14 +1,14 @@
 //! How near the truth skin comes by a card's correction, over cameras that mix, cast and curve; figures are printed with
 //! `cargo test -p cicatrix-card --test correction -- --nocapture`.
 
-#[path = "rendered/photo.rs"]
-#[allow(dead_code, reason = "shared with the tests that render photographs")]
-mod photo;
+#[path = "rendered/camera.rs"]
+mod camera;
 
+use camera::{Camera, camera};
 use cicatrix_card::{Card, Correction, Layout, PATCHES, Patch, linear};
 use palette::color_difference::Ciede2000;
 use palette::{IntoColor, Lab, LinSrgb};
-use photo::{Camera, camera};
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -2,6 +2,10 @@
 //! that is reddened or bleached in places, seen by another camera in another light. Figures are printed with
 //! `cargo test -p cicatrix-normalize --test colour -- --nocapture`.
 
+#[path = "../../card/tests/rendered/camera.rs"]
+mod camera;
+
+use camera::camera;
 use cicatrix_align::{Grid, Patch, resample};
 use cicatrix_normalize::{NormalizeSettings, Normalized, Pair, normalize};
 use cicatrix_phantom::Patient;
@@ -73,29 +77,18 @@ fn patch_of(like: &Patch, colour: impl Fn(usize, [f64; 3]) -> [f64; 3]) -> Patch
     made
 }
 
-/// Another camera and light: cross-talk ± 8 %, white balance ± 20 %, exposure ± 25 %, exponent ± `gamma`, a gradient of up
-/// to 15 % to each side, noise of one 8-bit code.
+/// Another camera and light: a gradient of up to 15 % to each side, noise of one 8-bit code.
 fn photographed(truth: &Patch, gamma: f64, random: &mut ChaCha8Rng) -> Patch {
+    let camera = camera(random, gamma);
     let mut within = |range: f64| random.random_range(-range..=range);
-    let exposure = 1.0 + within(0.25);
-    let mut matrix = [[0.0; 3]; 3];
-    for (i, row) in matrix.iter_mut().enumerate() {
-        let gain = exposure * (1.0 + within(0.2));
-        for (j, value) in row.iter_mut().enumerate() {
-            *value = gain * (if i == j { 1.0 } else { 0.0 } + within(0.08));
-        }
-    }
-    let exponent = 1.0 + within(gamma);
     let slope = [within(0.15), within(0.15)];
     let noise: Vec<f64> = (0..3 * truth.red.data.len()).map(|_| (0..3).map(|_| within(1.0)).sum()).collect();
     patch_of(truth, |i, light| {
         let (x, y) = ((i % 400) as f64 / 200.0 - 1.0, (i / 400) as f64 / 130.0 - 1.0);
         let fall = 1.0 + slope[0] * x + slope[1] * y;
-        let mixed = matrix.map(|row| fall * row.iter().zip(light).map(|(m, v)| m * v).sum::<f64>());
-        let mut channel = 0;
-        mixed.map(|v| {
-            channel += 1;
-            let code = from_linear(v.clamp(0.0, 1.0).powf(exponent)) * 255.0 + noise[3 * i + channel - 1];
+        let seen = camera.see(light.map(|v| fall * v));
+        std::array::from_fn(|k| {
+            let code = from_linear(seen[k]) * 255.0 + noise[3 * i + k];
             to_linear(code.round().clamp(1.0, 255.0) / 255.0)
         })
     })

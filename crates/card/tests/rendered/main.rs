@@ -1,9 +1,11 @@
 //! Cards that are rendered on skin are found and measured; skin without a card has none.
 
+mod camera;
 mod photo;
 
+use camera::camera;
 use cicatrix_card::{Correction, Layout, PATCHES, cards};
-use photo::{Place, camera, photograph, skin};
+use photo::{Place, photograph, skin};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
