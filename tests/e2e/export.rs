@@ -106,7 +106,7 @@ fn another_error_table_reaches_the_changes_that_are_there() {
 
     fs::write(clinic.path("own.toml"), "calibration = \"mine.toml\"\n").unwrap();
     let mine = TABLE.replace("id = \"practice-3\"", "id = \"mine\"");
-    for text in [mine.clone(), mine.replace("made = \"2026-11-22\"", "made = \"2026-11-23\"")] {
+    for text in [mine.clone(), mine.replacen("n_changes = ", "n_changes = 1", 1)] {
         fs::write(clinic.path("mine.toml"), text).unwrap();
         let run = clinic.run(&["--config", "own.toml", "-v"]);
         assert_eq!(run.code, Some(0), "{run}");
