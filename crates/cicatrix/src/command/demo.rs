@@ -74,6 +74,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     out(&format!(
         "{} photos made, {} measured, {} to retake. Rendered skin: no claim about patients follows from it.\n\
          Everything is in {}. A negative change is less scar; the true change is known here because the skin is rendered.\n\
+         An interval of 95 % misses about once in twenty, so now and then an unchanged patient is called changed.\n\
          Next: cicatrix export changes --db {db}        the same as a table for analysts\n      \
          cicatrix evaluate {} --truth {} --db {db}        how right it was",
         made,
