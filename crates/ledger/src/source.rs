@@ -13,7 +13,8 @@ use std::collections::{BTreeSet, HashSet};
 use cicatrix_model::{ClinicId, PatientId};
 use riverqueue::sqlx::{self, SqliteConnection};
 
-use crate::{Ledger, LedgerError, PlanSettings, Planned, SessionUpload, Tx, now, plan};
+use crate::plan::{self, is_elsewhere};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, SessionUpload, Tx, now};
 
 /// A source that the ledger knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,22 +27,6 @@ pub struct Unseen {
     pub places: Vec<String>,
     pub patients: HashSet<(ClinicId, PatientId)>,
 }
-
-/// SQL over a photo `p` and its session `s`: the clinic lists the same content under another name. Content is known once
-/// a photo is read; until then what the store calls it has to do.
-macro_rules! is_elsewhere {
-    () => {
-        "EXISTS (
-            SELECT 1
-              FROM photo t
-              JOIN session ts ON ts.session_id = t.session_id
-             WHERE t.is_current = 1 AND t.gone_at IS NULL AND t.refused_reason IS NULL
-               AND ts.clinic_id = s.clinic_id AND ts.source_id = s.source_id
-               AND (t.content_sha256 = p.content_sha256
-                    OR (t.content_sha256 IS NULL AND t.version = p.version AND t.bytes = p.bytes)))"
-    };
-}
-pub(crate) use is_elsewhere;
 
 /// Sessions written as gone in one transaction, so that workers are not held up.
 const AT_ONCE: usize = 100;

@@ -1,25 +1,23 @@
 //! `run` and `scan`: the night over a bucket.
 
-use std::collections::BTreeMap;
-use std::io::IsTerminal;
+mod report;
+mod shown;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Ledger, PlanSettings, State};
+use cicatrix_ledger::{Ledger, PlanSettings};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
-use cicatrix_worker::{
-    Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Progress, Summary, look,
-};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use cicatrix_worker::{Desk, DeskSettings, Intake, IntakeSettings, Night, NightSettings, Summary, look};
 use tokio_util::sync::CancellationToken;
 
+use self::report::{code, report};
+use self::shown::Shown;
 use crate::args::{Global, RunArgs, SourceArgs};
 use crate::config::Config;
 use crate::exit;
-use crate::print::{out, plain, quoted};
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let (code, summary) = night(args, settings, global, false).await?;
@@ -151,193 +149,5 @@ async fn signal() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         () = terminated => {}
-    }
-}
-
-fn code(summary: &Summary) -> u8 {
-    let counts = &summary.counts;
-    if summary.ending == Ending::Interrupted {
-        exit::INTERRUPTED
-    } else if counts.failed > 0 {
-        exit::BUG
-    } else if !summary.refused.is_empty() {
-        exit::BAD_CONFIG
-    } else if !summary.unseen.is_empty() {
-        exit::NOT_PERMITTED
-    } else if summary.is_emptied {
-        exit::UNAVAILABLE
-    } else if counts.quarantined > 0 || !summary.bad_keys.is_empty() {
-        exit::QUARANTINED
-    } else if counts.not_measurable > 0 || !summary.problems.is_empty() {
-        exit::RETAKES
-    } else {
-        exit::DONE
-    }
-}
-
-/// A bar on a terminal, a line now and then elsewhere.
-struct Shown {
-    bar: ProgressBar,
-    lines: bool,
-    last: std::sync::Mutex<Instant>,
-    started: Instant,
-}
-
-const LINE_EVERY: Duration = Duration::from_secs(5);
-
-impl Shown {
-    fn new(global: &Global) -> Self {
-        let silent = global.no_progress || global.quiet;
-        let terminal = std::io::stderr().is_terminal();
-        let target = if terminal && !silent { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} photos  {msg}  {elapsed} elapsed, {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let now = Instant::now();
-        Self { bar, lines: !terminal && !silent, last: std::sync::Mutex::new(now), started: now }
-    }
-
-    fn tell(&self, progress: Progress) {
-        match progress {
-            // A name may be a person's: it goes to the quarantine list, not to the log.
-            Progress::Notice(text) => tracing::debug!("{}", plain(&text)),
-            Progress::Counts { counts, swept } => {
-                let done = counts.total() - counts.unfinished() - counts.superseded;
-                self.bar.set_length(counts.total() - counts.superseded);
-                self.bar.set_position(done);
-                let listing = if swept { "" } else { ", still listing" };
-                let text = format!(
-                    "{} measured, {} to retake, {} quarantined{listing}",
-                    counts.measured, counts.not_measurable, counts.quarantined
-                );
-                self.line(&format!("{done} of {} photos: {text}", counts.total() - counts.superseded));
-                self.bar.set_message(text);
-            }
-        }
-    }
-
-    fn line(&self, text: &str) {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if self.lines && last.elapsed() >= LINE_EVERY {
-            *last = Instant::now();
-            let _ = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("{:>5.0} s  {text}\n", self.started.elapsed().as_secs_f64()),
-            );
-        }
-    }
-
-    fn close(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn report(summary: &Summary, args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<()> {
-    let counts = &summary.counts;
-    if global.json {
-        return out(&json!({
-            "ending": match summary.ending { Ending::Done => "done", Ending::Interrupted => "interrupted" },
-            "photos_listed": summary.swept.photos,
-            "sessions_listed": summary.swept.sessions,
-            "patients_listed": summary.swept.patients,
-            "planned": summary.planned,
-            "sessions_gone": summary.gone,
-            "results_dropped": summary.dropped,
-            "places_unseen": summary.unseen,
-            "patients_of_other_sources": summary.refused,
-            "is_emptied": summary.is_emptied,
-            "counts": counts,
-            "bad_keys": summary.bad_keys,
-            "problems": summary.problems,
-        })
-        .to_string());
-    }
-    let planned = match args.dry_run {
-        true => "a dry run plans nothing".to_owned(),
-        false => format!("{} new runs planned", summary.planned),
-    };
-    out(&format!(
-        "{} photos of {} sessions and {} patients listed; {planned}.",
-        summary.swept.photos, summary.swept.sessions, summary.swept.patients
-    ))?;
-    let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
-    let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
-    if !told.is_empty() {
-        out(&format!("In the ledger: {}.", told.join(", ")))?;
-    }
-    if summary.is_emptied {
-        out(
-            "No session is there where there were some: is it the right place, is the disk mounted? Nothing is changed.",
-        )?;
-    } else if summary.swept.photos == 0 {
-        out("No photo was found: names are clinic=…/patient=…/session=…/<view>.<shot>.<ext>, or say --layout.")?;
-    }
-    if summary.gone > 0 {
-        out(&format!(
-            "{} sessions are no longer there: what was measured of them stays where nothing has taken its place, the rest is \
-             off the lists.",
-            summary.gone
-        ))?;
-    }
-    if summary.dropped > 0 {
-        out(&format!(
-            "{} results of photos that are gone count no longer: they moved, or their baseline is another photo now.",
-            summary.dropped
-        ))?;
-    }
-    notices(summary, args)?;
-    let db =
-        if settings.db == Config::default().db { String::new() } else { format!(" --db {}", quoted(&settings.db)) };
-    let next = match summary.ending {
-        Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
-        Ending::Interrupted => "run the same command again to go on".to_owned(),
-        Ending::Done if summary.is_emptied => "the same command, once the photos are back".to_owned(),
-        Ending::Done if !summary.refused.is_empty() => "see above".to_owned(),
-        Ending::Done if counts.unfinished() > 0 => format!("cicatrix run {}{db}", quoted(&args.source.source)),
-        Ending::Done if counts.failed > 0 => format!("cicatrix jobs list --state failed{db}"),
-        Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
-            format!("cicatrix quarantine list{db}")
-        }
-        Ending::Done if counts.not_measurable > 0 => format!("cicatrix retakes list{db}"),
-        Ending::Done if counts.total() == 0 => "the same command, once there are photos".to_owned(),
-        Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
-    };
-    out(&format!("Next: {next}"))
-}
-
-/// What the sweep could not take in. A name may be a person's and this may go to a journal, so a run only counts; a dry
-/// run, which records nothing that could be listed later, names.
-fn notices(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
-    if args.dry_run {
-        for (what, detail) in summary.bad_keys.iter().chain(&summary.problems).chain(&summary.unseen) {
-            out(&format!("  {}: {}", plain(what), plain(detail)))?;
-        }
-        return Ok(());
-    }
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, detail) in &summary.bad_keys {
-        *reasons.entry(detail.split_once(':').map_or(detail.as_str(), |(reason, _)| reason)).or_default() += 1;
-    }
-    for (reason, n) in reasons {
-        out(&format!("  {n} files are no photos of a session ({reason}): 'cicatrix quarantine list' names them."))?;
-    }
-    for (place, patients) in &summary.refused {
-        out(&format!(
-            "  {patients} patients were left alone, for in this ledger they belong to {place}. If that one has moved here, \
-             run once with --moved-from {}; if only they have moved, run it once more over there first; if both have \
-             patients of this name, give this place a ledger of its own with --db.",
-            quoted(place)
-        ))?;
-    }
-    match summary.unseen.len() {
-        0 => {}
-        n => out(&format!(
-            "  {n} places could not be listed, and what lies there was left as it was: the same command with --dry-run \
-             names them."
-        ))?,
-    }
-    match summary.problems.len() {
-        0 => Ok(()),
-        n => out(&format!("  {n} notes on descriptions: the same command with --dry-run names them.")),
     }
 }
