@@ -2,7 +2,7 @@
 
 use cicatrix_align::{Prepared, Quality, Registration, identity, register, resample};
 use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, ScaleSource};
-use cicatrix_normalize::{Normalized, Pair, ln_plane, normalize};
+use cicatrix_normalize::{Normalized, Pair, ln_plane, normalize, shading};
 use cicatrix_photo::{Exposure, Frame, Metadata, Plane, decode, exposure};
 use cicatrix_score::{Relief, ScarMask, ScoreSettings, SizeClass, delta_ei, delta_mi, psi, ref_energy, scar_area_px};
 use serde::{Deserialize, Serialize};
@@ -136,6 +136,7 @@ pub(crate) struct Aligned {
     pub(crate) normalized: Normalized,
     pub(crate) colour: ColourCalibration,
     fine: Plane,
+    shading: [f64; 2],
     exposure: Exposure,
     inside: Plane,
     /// 1 on highlights.
@@ -169,8 +170,14 @@ impl Aligned {
             None => Pair::Photographed([fixed.unwrap_or(&reference.patch), &patch]),
         };
         let normalized = normalize(pair, &reference.skin, &both, px_per_mm, &protocol.normalize);
+        let ln_red = ln_plane(&patch.red);
         Self {
-            relief: Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score),
+            relief: Relief::new(&ln_red, &ln_green, &weight, px_per_mm, &protocol.score),
+            shading: if itself {
+                reference.shading
+            } else {
+                shading(&ln_red, &reference.skin.zip(&both, |s, b| s * b), px_per_mm)
+            },
             fine: fine_detail(&ln_green, &weight),
             normalized,
             colour,
@@ -207,6 +214,7 @@ impl Aligned {
         let cast = gains.iter().fold(f64::MIN, |a, b| a.max(*b)) - gains.iter().fold(f64::MAX, |a, b| a.min(*b));
         gate.read("ln_colour_cast", cast, g.ln_colour_cast, Reason::ColourCast);
         gate.note("ln_gain_green", gains[1]);
+        gate.note("ln_shading_ratio", ln_shading_ratio(self.shading, reference.shading));
         gate.note("illumination_rms", self.normalized.illumination_rms);
         gate.note("correlation", f64::from(q.median_correlation));
     }
@@ -257,6 +265,14 @@ fn region_exposure(reference: &Reference, frame: &Frame, registration: &Registra
     let high = |k: usize| places.iter().map(|p| p[k]).fold(f64::MIN, f64::max).max(0.0) as usize;
     let (x0, x1, y0, y1) = (low(0), high(0), low(1), high(1));
     exposure(frame, |x, y| x >= x0 && x <= x1 && y >= y0 && y <= y1)
+}
+
+/// ln of the strength of the large-scale shade against the baseline's. The floor keeps a flat region, which tells nothing,
+/// near 0; cheeks of the practice photos have 0.005 to 0.02 per mm.
+fn ln_shading_ratio(now: [f64; 2], then: [f64; 2]) -> f64 {
+    const FLOOR: f64 = 0.002;
+    let strength = |gradient: [f64; 2]| gradient[0].hypot(gradient[1]) + FLOOR;
+    (strength(now) / strength(then)).ln()
 }
 
 fn squared(plane: &Plane) -> Plane {

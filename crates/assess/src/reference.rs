@@ -3,7 +3,7 @@
 use cicatrix_align::{Grid, Patch, Prepared, resample};
 use cicatrix_locate::{LocatedRegion, Scale, foreign, regions, scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
-use cicatrix_normalize::ln_plane;
+use cicatrix_normalize::{ln_plane, shading};
 use cicatrix_photo::{Exposure, Frame, Plane, Rejection, decode, exposure};
 use cicatrix_score::{Relief, ScarMask};
 use sha2::{Digest, Sha256};
@@ -45,6 +45,8 @@ pub struct Reference {
     pub(crate) skin: Plane,
     pub(crate) scale: Scale,
     pub(crate) exposure: Exposure,
+    /// Gradient of the shade over the reference skin, per mm.
+    pub(crate) shading: [f64; 2],
     /// SHA-256 of masks and grid: two observations with the same digest were measured on the same skin.
     pub(crate) mask_digest: String,
 }
@@ -86,6 +88,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     }
     let skin = area.zip(&scars, |a, s| if s > 0.5 { 0.0 } else { a });
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
+    let shading = shading(&ln_plane(&patch.red), &skin.zip(&weight, |s, w| s * w), px_per_mm);
     let mask_digest = digest(&found, &grid);
     Ok(Reference {
         prepared: Prepared::new(&frame, protocol.align.precision),
@@ -100,6 +103,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         skin,
         scale,
         exposure,
+        shading,
         mask_digest,
     })
 }

@@ -8,6 +8,9 @@
 //! size is taken; the mean of the field is carried by the gains, so that redness of the whole region stays visible.
 
 mod illumination;
+mod shading;
+
+pub use shading::shading;
 
 use cicatrix_align::Patch;
 use cicatrix_photo::Plane;

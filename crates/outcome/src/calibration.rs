@@ -1,7 +1,10 @@
 //! The calibration table: how a measure follows the truth, and how far it strays without one.
 //!
-//! Classical calibration: `x = (y + bias) / β + error`, x the observed ln ratio, y the true one. Fitting x on y keeps the
-//! estimate unbiased at every true change; fitting y on x would shrink large changes. The error has a part that two
+//! Classical calibration: `x = (y + bias) / β + Σ c z + error`, x the observed ln ratio, y the true one, z what the gate
+//! read of the conditions. Fitting x on y keeps the estimate unbiased at every true change; fitting y on x would shrink
+//! large changes. The covariates of `psi` are the contrast of healthy skin and the strength of the large-scale shade: the
+//! first moves with the light and with the skin of the day, the second with the light alone, so that together they tell
+//! the two apart. Beyond what the table has seen they count as at its edge. The error has a part that two
 //! shots of a session do not share (`sd_shot`: pose, light, focus) and one they do (`sd_session`: moisture, the day).
 //!
 //! Patients are counted, not changes. The changes of a patient have one baseline, so they share its error: with equal
@@ -14,6 +17,7 @@
 use std::collections::BTreeSet;
 
 use cicatrix_model::{Measure, QualityTier, Shot, ValueError};
+use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -31,6 +35,17 @@ pub struct TierError {
     pub n_changes: usize,
 }
 
+/// A gate reading that an observed change is corrected by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covariate {
+    pub reading: String,
+    /// Observed ln change per unit of the reading's difference between follow-up and baseline.
+    pub coefficient: f64,
+    /// Largest difference in size that the table rests on.
+    pub range: f64,
+}
+
 /// How one measure behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +55,9 @@ pub struct MeasureError {
     pub beta: f64,
     /// What an unchanged skin shows on average, subtracted after β.
     pub bias: f64,
+    /// What the conditions do to the observed ln change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covariates: Vec<Covariate>,
     pub tiers: Vec<TierError>,
 }
 
@@ -89,7 +107,7 @@ impl Calibration {
         toml::to_string(self).expect("a table of plain values can be written")
     }
 
-    /// Id with the start of a digest over the content, `practice-3@0123abcd`: a table that was written anew under its
+    /// Id with the start of a digest over the content, `rendered-1@0123abcd`: a table that was written anew under its
     /// old id is another one. Comments and layout of the file do not matter.
     pub fn stamp(&self) -> String {
         let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();
@@ -137,6 +155,31 @@ impl MeasureError {
     }
 }
 
+impl MeasureError {
+    /// What is observed of a session, the conditions taken off: mean over shots on the scale on which changes are
+    /// computed, against a baseline whose readings are these.
+    pub(crate) fn observed(&self, shots: &[Shot], baseline: &[Shot]) -> Option<f64> {
+        let conditions: f64 = self
+            .covariates
+            .iter()
+            .map(|c| c.coefficient * difference(&c.reading, shots, baseline).clamp(-c.range, c.range))
+            .sum();
+        Some(pooled(shots, self.measure)? - conditions)
+    }
+}
+
+/// Mean of a reading over the shots of a session less that of the baseline; 0 where it was not read.
+fn difference(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f64 {
+    let mean_of = |shots: &[Shot]| {
+        let values: Vec<f64> = shots.iter().filter_map(|shot| shot.reading(reading)).collect();
+        (!values.is_empty()).then(|| mean(&values))
+    };
+    match (mean_of(shots), mean_of(baseline)) {
+        (Some(now), Some(then)) => now - then,
+        _ => 0.0,
+    }
+}
+
 /// Mean of a measure over shots on the scale on which changes are computed.
 pub(crate) fn pooled(shots: &[Shot], measure: Measure) -> Option<f64> {
     let scaled = |v: f64| if measure.is_ratio() { v.ln() } else { v };
@@ -171,6 +214,9 @@ pub fn calibrate(
     })
 }
 
+/// Readings that the contrast of scars is corrected by.
+const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
+
 /// Measures whose change follows scar volume.
 fn follows_volume(measure: Measure) -> bool {
     matches!(measure, Measure::Psi | Measure::PsiSmall | Measure::PsiMedium | Measure::PsiLarge)
@@ -202,49 +248,72 @@ fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureE
     if m < LEAST_PER_TIER {
         return None;
     }
-    let pairs: Vec<(f64, f64)> = observed.iter().map(|(c, x, _)| (c.true_ln, *x)).collect();
-    let (beta, bias) = if follows_volume(measure) { classical_fit(&pairs)? } else { (1.0, mean_of(&pairs)) };
+    let cases_seen: Vec<&CalibrationCase> = observed.iter().map(|(c, ..)| *c).collect();
+    let mut row = MeasureError { measure, beta: 1.0, bias: 0.0, covariates: Vec::new(), tiers: Vec::new() };
+    if follows_volume(measure) {
+        row.covariates = covariates(&cases_seen);
+        let x: Vec<f64> = observed.iter().map(|(_, x, _)| *x).collect();
+        (row.beta, row.bias) = classical_fit(&cases_seen, &x, &mut row.covariates)?;
+    } else {
+        row.bias = mean(&observed.iter().map(|(_, x, _)| *x).collect::<Vec<_>>());
+    }
     // A line fitted to the subjects lies nearer to them than the true one: m/(m − p) makes up for p fitted numbers.
-    let fitted = if follows_volume(measure) { 2 } else { 1 };
+    let fitted = row.covariates.len() + if follows_volume(measure) { 2 } else { 1 };
     let widened = (m as f64 / (m - fitted) as f64).sqrt();
     let residuals: Vec<Residual<'_>> = observed
         .iter()
-        .map(|(c, x, tier)| Residual {
-            subject: &c.subject,
-            tier: *tier,
-            value: widened * (beta * x - bias - c.true_ln),
-            shots: (c.baseline.len(), c.follow_up.len()),
+        .filter_map(|(c, _, tier)| {
+            let x = row.observed(&c.follow_up, &c.baseline)? - pooled(&c.baseline, measure)?;
+            Some(Residual {
+                subject: &c.subject,
+                tier: *tier,
+                value: widened * (row.beta * x - row.bias - c.true_ln),
+                shots: (c.baseline.len(), c.follow_up.len()),
+            })
         })
         .collect();
-    let repeats = repeats(measure, beta, cases);
+    let repeats = repeats(&row, cases);
     let tiers = [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual];
-    let tiers = tiers.iter().map(|&t| tier_error(t, &residuals, &repeats)).collect();
-    Some(MeasureError { measure, beta, bias, tiers })
+    row.tiers = tiers.iter().map(|&t| tier_error(t, &residuals, &repeats)).collect();
+    Some(row)
 }
 
-fn mean_of(pairs: &[(f64, f64)]) -> f64 {
-    mean(&pairs.iter().map(|(_, x)| *x).collect::<Vec<_>>())
+/// The covariates that differ between the cases at all, coefficients still to be fitted.
+fn covariates(cases: &[&CalibrationCase]) -> Vec<Covariate> {
+    let range =
+        |reading: &str| cases.iter().map(|c| difference(reading, &c.follow_up, &c.baseline).abs()).fold(0.0, f64::max);
+    let all =
+        COVARIATES.map(|reading| Covariate { reading: reading.to_owned(), coefficient: 0.0, range: range(reading) });
+    all.into_iter().filter(|covariate| covariate.range > 0.0).collect()
 }
 
-/// Slope and offset of `x = (y + bias) / β`; `None` without a spread of truths or with a slope that makes no sense.
-fn classical_fit(pairs: &[(f64, f64)]) -> Option<(f64, f64)> {
-    let my = mean(&pairs.iter().map(|(y, _)| *y).collect::<Vec<_>>());
-    let mx = mean_of(pairs);
-    let xy: f64 = pairs.iter().map(|(y, x)| (y - my) * (x - mx)).sum();
-    let yy: f64 = pairs.iter().map(|(y, _)| (y - my) * (y - my)).sum();
-    let slope = xy / yy;
-    (slope.is_finite() && slope > 0.2).then(|| (1.0 / slope, mx / slope - my))
+/// Slope and offset of `x = (y + bias) / β + Σ c z`, and the coefficients; `None` without a spread of truths or with a
+/// slope that makes no sense.
+fn classical_fit(cases: &[&CalibrationCase], x: &[f64], covariates: &mut [Covariate]) -> Option<(f64, f64)> {
+    let terms = 2 + covariates.len();
+    let design = DMatrix::from_fn(cases.len(), terms, |i, j| match j {
+        0 => 1.0,
+        1 => cases[i].true_ln,
+        _ => difference(&covariates[j - 2].reading, &cases[i].follow_up, &cases[i].baseline),
+    });
+    let solved =
+        (design.transpose() * &design).cholesky()?.solve(&(design.transpose() * DVector::from_column_slice(x)));
+    let slope = solved[1];
+    for (covariate, coefficient) in covariates.iter_mut().zip(solved.iter().skip(2)) {
+        covariate.coefficient = *coefficient;
+    }
+    (slope.is_finite() && slope > 0.2).then(|| (1.0 / slope, solved[0] / slope))
 }
 
 /// Deviation of one shot from its session's mean, times √(n/(n−1)), in each shot's tier.
-fn repeats(measure: Measure, beta: f64, cases: &[CalibrationCase]) -> Vec<(QualityTier, f64)> {
+fn repeats(row: &MeasureError, cases: &[CalibrationCase]) -> Vec<(QualityTier, f64)> {
     let mut found = Vec::new();
-    for shots in cases.iter().map(|c| &c.follow_up).filter(|s| s.len() > 1) {
-        let Some(centre) = pooled(shots, measure) else { continue };
-        let n = shots.len() as f64;
-        for shot in shots {
-            if let Some(value) = pooled(std::slice::from_ref(shot), measure) {
-                found.push((shot.quality_tier, beta * (value - centre) * (n / (n - 1.0)).sqrt()));
+    for case in cases.iter().filter(|c| c.follow_up.len() > 1) {
+        let Some(centre) = row.observed(&case.follow_up, &case.baseline) else { continue };
+        let n = case.follow_up.len() as f64;
+        for shot in &case.follow_up {
+            if let Some(value) = row.observed(std::slice::from_ref(shot), &case.baseline) {
+                found.push((shot.quality_tier, row.beta * (value - centre) * (n / (n - 1.0)).sqrt()));
             }
         }
     }

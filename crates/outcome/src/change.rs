@@ -81,8 +81,9 @@ fn region_changes(
     let rows = calibration.measures.iter().filter_map(|row| {
         let count = |shots: &[Shot]| shots.iter().filter(|s| s.value(row.measure).is_some()).count();
         let (x0, x1) = (pooled(before, row.measure)?, pooled(after, row.measure)?);
+        let corrected = row.observed(after, before)?;
         let half = row.half_width(tier?, count(before), count(after))?;
-        let estimate = Estimate::new(row, x0, x1, half);
+        let estimate = Estimate::new(row, x0, corrected, half);
         Some(Change {
             session: session.session,
             view: series.view.clone(),
@@ -160,7 +161,7 @@ mod tests {
     fn table(sd: f64) -> Calibration {
         let tier = QualityTier::Clinic;
         let tiers = vec![TierError { tier, sd_shot: 0.0, sd_session: sd, n_subjects: 50, n_changes: 100 }];
-        let measures = vec![MeasureError { measure: Measure::Psi, beta: 1.0, bias: 0.0, tiers }];
+        let measures = vec![MeasureError { measure: Measure::Psi, beta: 1.0, bias: 0.0, covariates: vec![], tiers }];
         Calibration { id: "t-1".into(), made: String::new(), sets: vec![], n_subjects: 50, n_changes: 100, measures }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_ledger::{Cell, Ledger, Line, Table};
-use cicatrix_model::{Measure, QualityTier, Shot};
+use cicatrix_model::{GateReading, Measure, QualityTier, Shot};
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
@@ -65,15 +65,38 @@ pub(crate) struct Measured {
 /// Names a patient's view and region.
 pub(crate) type Subject = (String, String, String);
 
-/// All current observations of a ledger, by subject.
+/// All current observations of a ledger, by subject, with what the gate read of each photo.
 pub(crate) async fn measured(ledger: &Ledger) -> anyhow::Result<BTreeMap<Subject, Measured>> {
+    let readings = readings(ledger).await?;
     let mut names: Vec<String> = Vec::new();
     let mut found: BTreeMap<Subject, Measured> = BTreeMap::new();
     ledger
         .export(Table::Observations, &mut |line| {
             match line {
                 Line::Header(header) => names = header.to_vec(),
-                Line::Row(cells) => add(&mut found, &Row { names: &names, cells }),
+                Line::Row(cells) => add(&mut found, &Row { names: &names, cells }, &readings),
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(found)
+}
+
+/// Gate readings by the key of the photo.
+type Readings = BTreeMap<String, Vec<(String, f64)>>;
+
+async fn readings(ledger: &Ledger) -> anyhow::Result<Readings> {
+    let mut names: Vec<String> = Vec::new();
+    let mut found = Readings::new();
+    ledger
+        .export(Table::Photos, &mut |line| {
+            match line {
+                Line::Header(header) => names = header.to_vec(),
+                Line::Row(cells) => {
+                    let row = Row { names: &names, cells };
+                    let gate: Vec<GateReading> = serde_json::from_str(&row.text("gate")).unwrap_or_default();
+                    found.insert(row.text("object_key"), gate.into_iter().map(|r| (r.name, r.value)).collect());
+                }
             }
             Ok(())
         })
@@ -107,7 +130,7 @@ impl Row<'_> {
     }
 }
 
-fn add(found: &mut BTreeMap<Subject, Measured>, row: &Row<'_>) {
+fn add(found: &mut BTreeMap<Subject, Measured>, row: &Row<'_>, readings: &Readings) {
     let Ok(measure) = row.text("measure").parse::<Measure>() else { return };
     let subject = found.entry((row.text("patient_id"), row.text("view"), row.text("region"))).or_default();
     let session = row.text("session");
@@ -123,7 +146,8 @@ fn add(found: &mut BTreeMap<Subject, Measured>, row: &Row<'_>) {
             "clinic" => QualityTier::Clinic,
             _ => QualityTier::Casual,
         };
-        shots.push(Shot { shot: number, quality_tier, is_reference, values: vec![], readings: vec![] });
+        let readings = readings.get(&row.text("object_key")).cloned().unwrap_or_default();
+        shots.push(Shot { shot: number, quality_tier, is_reference, values: vec![], readings });
         shots.len() - 1
     });
     shots[at].values.push((measure, row.number("value")));
