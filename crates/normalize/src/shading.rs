@@ -72,7 +72,7 @@ mod tests {
         let (w, h) = (300, 200);
         let value = |i: usize| {
             let (x, y) = ((i % w) as f64 / 10.0 - 14.95, (i / w) as f64 / 10.0 - 9.95);
-            let scar = if i % 37 == 0 { -0.8 } else { 0.0 };
+            let scar = if i.is_multiple_of(37) { -0.8 } else { 0.0 };
             (-1.2 + 0.012 * x - 0.004 * y - 0.0003 * x * x + scar) as f32
         };
         let ln = Plane { width: w, height: h, data: (0..w * h).map(value).collect() };

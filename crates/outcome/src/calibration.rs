@@ -411,4 +411,39 @@ mod tests {
     fn a_handful_is_refused() {
         assert!(matches!(calibrate("t", "", &[], &cases(0.1)[..10]), Err(CalibrationError::TooFew { .. })));
     }
+
+    /// What the conditions add to each case, in turn: the table has to take it off again.
+    #[test]
+    fn what_the_light_did_is_taken_off_and_no_more_than_the_table_has_seen() {
+        let lit = |case: CalibrationCase, i: usize| {
+            let z: f64 = [0.2, -0.15, 0.0, 0.1, -0.05, 0.05, -0.2][i % 7];
+            let shot = |shot: Shot| {
+                let values = shot.values.iter().map(|(m, v)| (*m, v * (0.5 * z).exp())).collect();
+                Shot { values, readings: vec![("ln_shading_ratio".to_owned(), z)], ..shot }
+            };
+            let still = |shot: Shot| Shot { readings: vec![("ln_shading_ratio".to_owned(), 0.0)], ..shot };
+            CalibrationCase {
+                baseline: case.baseline.into_iter().map(still).collect(),
+                follow_up: case.follow_up.into_iter().map(shot).collect(),
+                ..case
+            }
+        };
+        let cases: Vec<CalibrationCase> = cases(0.02).into_iter().enumerate().map(|(i, c)| lit(c, i)).collect();
+        let table = made(&cases);
+        let psi = table.measure(Measure::Psi).unwrap();
+        assert_eq!(psi.covariates.len(), 1, "the other one was not read: {psi:?}");
+        assert!((psi.covariates[0].coefficient - 0.5).abs() < 0.05, "{psi:?}");
+        let half = psi.half_width(QualityTier::Clinic, 2, 2).unwrap();
+        assert!(half < 2.5 * 0.02 * 1.25 * 1.2, "the light is still in the error: {half}");
+
+        let reading = |z: f64| Shot { readings: vec![("ln_shading_ratio".to_owned(), z)], ..shot(2.0) };
+        let observed = |z: f64| psi.observed(&[reading(z)], &[reading(0.0)]).unwrap();
+        assert!((observed(0.2) - (2.0_f64.ln() - 0.1)).abs() < 0.01);
+        assert_eq!(observed(0.2), observed(3.0));
+        assert_eq!(
+            psi.observed(&[shot(2.0)], &[reading(0.0)]).unwrap(),
+            2.0_f64.ln(),
+            "an old photo without the reading"
+        );
+    }
 }
