@@ -17,6 +17,9 @@ const FARTHEST: f32 = 8.0;
 /// Distances below this are no better than it, px.
 const NEAREST: f32 = 0.02;
 const FEATURES: usize = 7;
+/// Index of the mean vote around a cell, and the vote from which the model is taken at its word.
+const VOTED: usize = 3;
+const ENOUGH_VOTES: f32 = 0.5;
 
 /// Coefficients of the logistic model, constant first: for the finest level and for those before it.
 const FINEST: [f32; FEATURES + 1] = [-21.019, 1.210, 11.473, -0.973, -0.983, -3.082, 23.586, 0.832];
@@ -78,7 +81,9 @@ impl Evidence {
         let model = if self.finest { &FINEST } else { &COARSER };
         let probability = |features: &[f32; FEATURES]| {
             let logit = model[0] + model[1..].iter().zip(features).map(|(b, x)| b * x).sum::<f32>();
-            1.0 / (1.0 + (-logit).exp())
+            // The model was fitted where skin is seen. Where hardly a cell voted, under a hand or on other skin, the field
+            // is only a guess from around.
+            (features[VOTED] / ENOUGH_VOTES).min(1.0) / (1.0 + (-logit).exp())
         };
         self.cells.iter().zip(&self.inside).map(|(c, &i)| if i > 0.0 { probability(c) } else { 0.0 }).collect()
     }

@@ -12,6 +12,8 @@ const FEATURE_PIXELS: usize = 800_000;
 const LEVELS: usize = 4;
 /// A level with a shorter side below this has too few cells.
 const SHORTEST_SIDE: usize = 96;
+/// A photo with a shorter side below this has no levels at all, and is refused.
+const LEAST_SIDE: usize = 16;
 
 /// One level of the pyramid.
 #[derive(Debug, Clone)]
@@ -44,7 +46,9 @@ impl Prepared {
         let mut plane = frame.green_for_matching(factor);
         let mut levels = Vec::new();
         let mut features = None;
-        for rank in 0..LEVELS {
+        // In fewer pixels there is nothing to find, nor to blur.
+        let ranks = if plane.width.min(plane.height) < LEAST_SIDE { 0..0 } else { 0..LEVELS };
+        for rank in ranks {
             if rank > 0 {
                 if plane.width.min(plane.height) < 2 * SHORTEST_SIDE {
                     break;
@@ -66,6 +70,12 @@ impl Prepared {
         }
         let features = features.unwrap_or_default();
         Self { width: frame.width, height: frame.height, levels, features }
+    }
+
+    /// Features of the next coarser level, if there is one.
+    pub(crate) fn coarser_features(&self) -> Option<Features> {
+        let level = self.levels.iter().find(|level| level.normalized.data.len() <= FEATURE_PIXELS / 3)?;
+        Some(Features::find(&level.normalized, |v| to_photo(v, level.factor)))
     }
 }
 

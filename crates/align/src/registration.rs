@@ -92,7 +92,23 @@ pub struct Registration {
     correlation: Vec<f32>,
     /// Probability per cell of being off by less than 1 px, 0 outside the moving photo.
     confidence: Vec<f32>,
+    /// Of the fixed photo and of the moving one.
+    sizes: [Size; 2],
     pub quality: Quality,
+}
+
+/// Width and height of a photo, px.
+#[derive(Debug, Clone, Copy)]
+struct Size(usize, usize);
+
+impl Size {
+    fn of(photo: &Prepared) -> Self {
+        Self(photo.width, photo.height)
+    }
+
+    fn holds(self, [x, y]: [f64; 2]) -> bool {
+        x >= -0.5 && y >= -0.5 && x <= self.0 as f64 - 0.5 && y <= self.1 as f64 - 0.5
+    }
 }
 
 impl Registration {
@@ -108,7 +124,9 @@ impl Registration {
 
     /// Probability that the map is off by less than 1 px of the fixed photo at a place of it, 0 to 1.
     pub fn confidence_at(&self, place: [f64; 2]) -> f32 {
-        self.confidence[self.field.cell_at(place)]
+        let [fixed, moving] = self.sizes;
+        let is_inside = fixed.holds(place) && moving.holds(self.map(place));
+        if is_inside { self.confidence[self.field.cell_at(place)] } else { 0.0 }
     }
 }
 
@@ -128,13 +146,13 @@ pub fn identity(photo: &Prepared) -> Registration {
     };
     let correlation = vec![1.0; field.nodes.len()];
     let confidence = correlation.clone();
-    Registration { homography: Homography::identity(), field, correlation, confidence, quality }
+    let sizes = [Size::of(photo); 2];
+    Registration { homography: Homography::identity(), field, correlation, confidence, sizes, quality }
 }
 
 /// Lays `moving` over `fixed`.
 pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -> Result<Registration, Refusal> {
-    let pairs = fixed.features.matches(&moving.features);
-    let (homography, inliers) = start(fixed, moving, &pairs, settings)?;
+    let (pairs, homography, inliers) = begin(fixed, moving, settings)?;
     let coarsest = CELL * fixed.levels[fixed.levels.len() - 1].factor;
     let mut field = bend(&pairs, &homography, Field::zero(coarsest, fixed.width, fixed.height));
     let mut last = None;
@@ -151,7 +169,31 @@ pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -
     }
     let (step, evidence) = last.expect("a photo has at least one level, and the first is never left out");
     let quality = quality(&step, &evidence, inliers, &homography, fixed);
-    Ok(Registration { homography, field, correlation: step.matches.peak, confidence: evidence.confidence(), quality })
+    let (confidence, sizes) = (evidence.confidence(), [Size::of(fixed), Size::of(moving)]);
+    Ok(Registration { homography, field, correlation: step.matches.peak, confidence, sizes, quality })
+}
+
+/// The start from the features of both photos. Where zoom and size lie between two steps of the pyramid, the next coarser
+/// level of one photo is nearer to the other's, and is tried before they are given up.
+fn begin(
+    fixed: &Prepared,
+    moving: &Prepared,
+    settings: &AlignSettings,
+) -> Result<(Vec<Pair>, Homography, usize), Refusal> {
+    let attempt = |pairs: Vec<Pair>| {
+        let (homography, inliers) = start(fixed, moving, &pairs, settings)?;
+        Ok((pairs, homography, inliers))
+    };
+    match attempt(fixed.features.matches(&moving.features)) {
+        Err(refusal @ Refusal::FewMatches { .. }) => {
+            let coarser = [
+                fixed.coarser_features().map(|features| features.matches(&moving.features)),
+                moving.coarser_features().map(|features| fixed.features.matches(&features)),
+            ];
+            coarser.into_iter().flatten().find_map(|pairs| attempt(pairs).ok()).ok_or(refusal)
+        }
+        outcome => outcome,
+    }
 }
 
 /// What the last pass over a level found.

@@ -309,3 +309,34 @@ fn mirrored(frame: &Frame) -> Frame {
     let linear = rows.flat_map(|row| row.chunks_exact(3).rev().flatten().copied()).collect();
     Frame { linear, ..*frame }
 }
+
+/// Skin of another patient in the middle of the moving photo: nobody knows where the fixed photo's skin is there.
+#[test]
+fn confidence_is_low_where_the_skin_is_covered_and_zero_outside() {
+    let other = decoded(&Patient::new(8).session(1, 2, 1.0).shoot(1, PHOTO));
+    let mut covered = PAIR.follow_up.clone();
+    let (w, h) = size(&covered);
+    for y in h / 4..3 * h / 4 {
+        let row = 3 * (y * w + w / 4)..3 * (y * w + 3 * w / 4);
+        covered.linear[row.clone()].copy_from_slice(&other.linear[row]);
+    }
+    for (precision, _) in BOTH {
+        // A quarter of the photo is not the same skin, so that fewer blocks match than are asked for by default.
+        let how = AlignSettings { min_matched_share: 0.3, ..settings(precision) };
+        let prepared = [&PAIR.baseline, &covered].map(|frame| Prepared::new(frame, precision));
+        let registration = register(&prepared[0], &prepared[1], &how).unwrap();
+        let middle = registration.confidence_at([w as f64 / 2.0, h as f64 / 2.0]);
+        assert!(middle < 0.3, "{precision:?}: {middle}");
+        assert_eq!(registration.confidence_at([1e9, 1e9]), 0.0);
+        assert_eq!(registration.confidence_at([-5.0, 10.0]), 0.0);
+    }
+}
+
+#[test]
+fn a_photo_of_a_few_pixels_is_refused() {
+    for (width, height) in [(1, 1), (3, 3), (4000, 1), (1, 3000), (17, 17)] {
+        let tiny = Frame { width, height, linear: vec![20_000; 3 * width * height] };
+        assert!(lay(&PAIR.baseline, &tiny, Precision::Fine).is_err());
+        assert!(lay(&tiny, &PAIR.baseline, Precision::Fine).is_err());
+    }
+}

@@ -163,13 +163,14 @@ impl Aligned {
         let ln_green = ln_plane(&patch.green);
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
         let colour = chart.calibration(reference.colours.is_some());
-        let fixed = reference.colours.as_ref();
-        let calibrated = fixed.and_then(|_| chart.correct(&patch));
-        let pair = match &calibrated {
-            Some(moving) => Pair::Calibrated([fixed.unwrap_or(&reference.patch), moving]),
-            None => Pair::Photographed([fixed.unwrap_or(&reference.patch), &patch]),
+        let normalized_as = |pair| normalize(pair, &reference.skin, &both, px_per_mm, &protocol.normalize);
+        let normalized = match (&reference.colours, chart.correct(&patch)) {
+            (Some(fixed), Some(moving)) => normalized_as(Pair::Calibrated([fixed, &moving])),
+            // Brought to the baseline's camera by skin, and on by the baseline's card.
+            (Some(_), None) => normalized_as(Pair::Photographed([&reference.patch, &patch]))
+                .recoloured(|seen| reference.chart.corrected(seen)),
+            (None, _) => normalized_as(Pair::Photographed([&reference.patch, &patch])),
         };
-        let normalized = normalize(pair, &reference.skin, &both, px_per_mm, &protocol.normalize);
         let ln_red = ln_plane(&patch.red);
         Self {
             relief: Relief::new(&ln_red, &ln_green, &weight, px_per_mm, &protocol.score),

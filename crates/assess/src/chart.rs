@@ -66,6 +66,11 @@ impl Chart {
         Some(corrected)
     }
 
+    /// A colour as the card has it; as it is without a card.
+    pub(crate) fn corrected(&self, seen: [f64; 3]) -> [f64; 3] {
+        self.correction.as_ref().map_or(seen, |correction| correction.apply(seen))
+    }
+
     /// How this photo's colours compare with those of a baseline that has a card, or has none.
     pub(crate) fn calibration(&self, baseline_has_one: bool) -> ColourCalibration {
         match &self.correction {

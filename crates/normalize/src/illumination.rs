@@ -2,7 +2,9 @@
 
 use cicatrix_photo::{Plane, masked_gaussian};
 
-/// Differences beyond this (ln) are a lesion or a highlight, not light.
+use crate::median;
+
+/// Differences beyond this (ln) from the photos' own are a lesion or a highlight, not light.
 const LARGEST: f32 = 0.5;
 
 /// Field to add to the moving photo; its weighted mean is 0, so that it moves no level of the region.
@@ -10,9 +12,11 @@ pub(crate) fn field(channels: &[(&Plane, &Plane); 3], skin: &Plane, sigma: f32) 
     let mut difference = Plane::filled(skin.width, skin.height, 0.0);
     for (fixed, moving) in channels {
         for ((d, f), m) in difference.data.iter_mut().zip(&fixed.data).zip(&moving.data) {
-            *d += (f - m).clamp(-LARGEST, LARGEST) / 3.0;
+            *d += (f - m) / 3.0;
         }
     }
+    let level = median(&difference, skin);
+    let difference = difference.map(|d| (d - level).clamp(-LARGEST, LARGEST));
     let smooth = coarse_blur(&difference, skin, sigma);
     let mean = weighted(&smooth, skin, |v| v);
     smooth.map(|v| v - mean as f32)

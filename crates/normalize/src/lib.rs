@@ -44,9 +44,31 @@ pub struct Normalized {
     pub illumination_rms: f64,
 }
 
+impl Normalized {
+    /// Takes the colours elsewhere, where they are usable: once they are those of the fixed photo's camera, what is known
+    /// of that camera holds for both.
+    pub fn recoloured(mut self, to: impl Fn([f64; 3]) -> [f64; 3]) -> Self {
+        for i in 0..self.weight.data.len() {
+            if self.weight.data[i] > 0.0 {
+                let seen = [&self.ln_red, &self.ln_green, &self.ln_blue].map(|ln| f64::from(ln.data[i]).exp());
+                let [r, g, b] = to(seen).map(ln);
+                (self.ln_red.data[i], self.ln_green.data[i], self.ln_blue.data[i]) = (r, g, b);
+            }
+        }
+        self
+    }
+}
+
+fn ln(linear: f64) -> f32 {
+    (linear as f32).max(DARKEST).ln()
+}
+
+/// What 8 bits can tell from black, linear light.
+const DARKEST: f32 = 3.0e-4;
+
 /// Natural logarithm of linear light, floored at what 8 bits can tell from black.
 pub fn ln_plane(plane: &Plane) -> Plane {
-    plane.map(|v| v.max(3.0e-4).ln())
+    plane.map(|v| v.max(DARKEST).ln())
 }
 
 /// The fixed and the moving photo on one grid.
@@ -72,7 +94,7 @@ pub fn normalize(
     let channel = |f: &Plane, m: &Plane| {
         let (f, m) = (ln_plane(f), ln_plane(m));
         let ln_gain = match pair {
-            Pair::Photographed(_) => median_difference(&f, &m, &skin),
+            Pair::Photographed(_) => median(&f.zip(&m, |f, m| f - m), &skin),
             Pair::Calibrated(_) => 0.0,
         };
         (m.map(|v| v + ln_gain), f, f64::from(ln_gain))
@@ -98,13 +120,13 @@ pub fn normalize(
     }
 }
 
-/// Median of `fixed − moving` over the skin, 0 without any. Half of the skin would have to change to move it.
-fn median_difference(fixed: &Plane, moving: &Plane, skin: &Plane) -> f32 {
-    let pairs = fixed.data.iter().zip(&moving.data).zip(&skin.data);
-    let mut differences: Vec<f32> = pairs.filter(|(_, s)| **s > 0.5).map(|((f, m), _)| f - m).collect();
-    if differences.is_empty() {
+/// Median over the skin, 0 without any. Half of the skin would have to change to move it.
+fn median(plane: &Plane, skin: &Plane) -> f32 {
+    let picked = plane.data.iter().zip(&skin.data).filter(|(_, s)| **s > 0.5);
+    let mut values: Vec<f32> = picked.map(|(v, _)| *v).collect();
+    if values.is_empty() {
         return 0.0;
     }
-    let middle = differences.len() / 2;
-    *differences.select_nth_unstable_by(middle, f32::total_cmp).1
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }

@@ -62,6 +62,9 @@ pub(crate) fn align(args: &AlignArgs, settings: &Config, global: &Global) -> any
         let quality = registration.quality;
         out(&json!({"verdict": verdict, "quality": quality, "points": mapped, "cpu_s": cpu}).to_string())?;
     } else if args.points.is_some() {
+        if verdict == "uncertain" {
+            tracing::warn!("uncertain: the mean confidence is {:.2}", registration.quality.confidence);
+        }
         out("x,y,confidence")?;
         for [x, y, confidence] in mapped {
             out(&format!("{x:.3},{y:.3},{confidence:.3}"))?;
