@@ -72,7 +72,7 @@ pub struct Quality {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "only {found} matching points where {needed} are needed: another place, another person or a mirrored photo"
+        "only {found} matching points where {needed} are needed: another place, another person, a mirrored photo, or one of far fewer pixels"
     )]
     FewMatches { found: usize, needed: usize },
     #[error("the scale differs by a factor of {0:.2}")]
