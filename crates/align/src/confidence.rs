@@ -17,8 +17,7 @@ const FARTHEST: f32 = 8.0;
 /// Distances below this are no better than it, px.
 const NEAREST: f32 = 0.02;
 const FEATURES: usize = 7;
-/// Index of the mean vote around a cell, and the vote from which the model is taken at its word.
-const VOTED: usize = 3;
+/// Mean vote around a cell from which the model is taken at its word.
 const ENOUGH_VOTES: f32 = 0.5;
 
 /// Coefficients of the logistic model, constant first: for the finest level and for those before it.
@@ -29,13 +28,16 @@ const COARSER: [f32; FEATURES + 1] = [3.874, 1.733, 11.745, -0.632, -8.417, -3.2
 pub(crate) struct Evidence {
     finest: bool,
     cells: Vec<[f32; FEATURES]>,
+    /// Mean vote around each cell, at this level or at one before it, whichever is more.
+    support: Vec<f32>,
     inside: Vec<f32>,
 }
 
 impl Evidence {
     /// `distance` in px of the photo from the field of what each cell measured, `weights` their Tukey weights; the
-    /// level moved the field from `begin` to `end`.
+    /// level moved the field from `begin` to `end`. `before` is the evidence of the level before it, with its field.
     pub(crate) fn new(
+        before: Option<(&Evidence, &Field)>,
         level: &Level,
         matches: &Matches,
         distance: &[f64],
@@ -73,19 +75,27 @@ impl Evidence {
             let (distance, moved) = (ln(distances.data[i]), ln(moves.data[i]));
             [ln_sigma, correlation.data[i], distance, voted.data[i], moved, whole, typical]
         });
-        Self { finest: level.rank == 0, cells: cells.collect(), inside: matches.inside.clone() }
+        let support = (0..end.nodes.len()).map(|i| {
+            let earlier = before.map_or(0.0, |(evidence, field)| {
+                evidence.support[field.cell_at(end.centre(i % end.columns, i / end.columns))]
+            });
+            voted.data[i].max(earlier)
+        });
+        let support = support.collect();
+        Self { finest: level.rank == 0, cells: cells.collect(), support, inside: matches.inside.clone() }
     }
 
     /// Probability per cell; 0 outside the moving photo.
     pub(crate) fn confidence(&self) -> Vec<f32> {
         let model = if self.finest { &FINEST } else { &COARSER };
-        let probability = |features: &[f32; FEATURES]| {
+        let probability = |(features, support): (&[f32; FEATURES], &f32)| {
             let logit = model[0] + model[1..].iter().zip(features).map(|(b, x)| b * x).sum::<f32>();
-            // The model was fitted where skin is seen. Where hardly a cell voted, under a hand or on other skin, the field
-            // is only a guess from around.
-            (features[VOTED] / ENOUGH_VOTES).min(1.0) / (1.0 + (-logit).exp())
+            // The model was fitted where skin is seen. Where hardly a cell voted at any level, under a hand or on other
+            // skin, the field is only a guess from around.
+            (support / ENOUGH_VOTES).min(1.0) / (1.0 + (-logit).exp())
         };
-        self.cells.iter().zip(&self.inside).map(|(c, &i)| if i > 0.0 { probability(c) } else { 0.0 }).collect()
+        let cells = self.cells.iter().zip(&self.support).zip(&self.inside);
+        cells.map(|(cell, &inside)| if inside > 0.0 { probability(cell) } else { 0.0 }).collect()
     }
 
     /// Mean over the cells that lie in both photos.

@@ -155,7 +155,7 @@ pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -
     let (pairs, homography, inliers) = begin(fixed, moving, settings)?;
     let coarsest = CELL * fixed.levels[fixed.levels.len() - 1].factor;
     let mut field = bend(&pairs, &homography, Field::zero(coarsest, fixed.width, fixed.height));
-    let mut last = None;
+    let mut last: Option<(Step, Evidence)> = None;
     for (index, level) in fixed.levels.iter().enumerate().rev() {
         let other = &moving.levels[index.min(moving.levels.len() - 1)];
         let begin = field.regrid(CELL * level.factor, fixed.width, fixed.height);
@@ -163,7 +163,8 @@ pub fn register(fixed: &Prepared, moving: &Prepared, settings: &AlignSettings) -
         if level.rank == DECIDING || index == 0 && level.rank < DECIDING && last.is_none() {
             check(&step.matches, settings)?;
         }
-        let evidence = Evidence::new(level, &step.matches, &step.distance, &step.weights, &begin, &finer);
+        let before = last.as_ref().map(|(_, evidence)| (evidence, &field));
+        let evidence = Evidence::new(before, level, &step.matches, &step.distance, &step.weights, &begin, &finer);
         field = finer;
         last = Some((step, evidence));
     }
