@@ -18,7 +18,7 @@ const FARTHEST: f32 = 8.0;
 const NEAREST: f32 = 0.02;
 const FEATURES: usize = 7;
 /// Mean vote around a cell from which the model is taken at its word.
-const ENOUGH_VOTES: f32 = 0.5;
+const ENOUGH_VOTES: f32 = 0.7;
 
 /// Coefficients of the logistic model, constant first: for the finest level and for those before it.
 const FINEST: [f32; FEATURES + 1] = [-21.019, 1.210, 11.473, -0.973, -0.983, -3.082, 23.586, 0.832];
