@@ -245,9 +245,12 @@ fn start(
         return Err(few(inliers));
     }
     let longer = |photo: &Prepared| photo.width.max(photo.height) as f64;
-    let scale = homography.scale_at(centre(fixed)).max(0.0).sqrt() * longer(fixed) / longer(moving);
-    if !(1.0 / settings.max_scale..=settings.max_scale).contains(&scale) {
-        return Err(Refusal::Scale(scale));
+    // Either the whole view was enlarged, as by another camera, or a part of it was cut out; both explain a scale.
+    let scale = homography.scale_at(centre(fixed)).max(0.0).sqrt();
+    let in_view = scale * longer(fixed) / longer(moving);
+    let is_ordinary = |scale: f64| (1.0 / settings.max_scale..=settings.max_scale).contains(&scale);
+    if !is_ordinary(scale) && !is_ordinary(in_view) {
+        return Err(Refusal::Scale(in_view));
     }
     Ok((homography, inliers))
 }

@@ -21,7 +21,8 @@ pub struct AlignSettings {
     pub min_correlation: f32,
     /// Share of cells inside both photos that must match by themselves.
     pub min_matched_share: f32,
-    /// Scale between the photos, beyond what their sizes in pixels explain; more than this factor (or its inverse) is refused.
+    /// Scale between the photos, in pixels and beyond what their sizes in pixels explain; when both are more than this
+    /// factor (or less than its inverse), the pair is refused.
     pub max_scale: f64,
 }
 

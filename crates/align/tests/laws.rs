@@ -340,3 +340,12 @@ fn a_photo_of_a_few_pixels_is_refused() {
         assert!(lay(&tiny, &PAIR.baseline, Precision::Fine).is_err());
     }
 }
+
+/// Its scale in pixels is 1, though it shows less than half of the view each way.
+#[test]
+fn a_part_that_was_cut_out_is_no_enlargement() {
+    let cut = seen_through(&PAIR.baseline, (400, 300), |[x, y]| [x + 240.0, y + 180.0]);
+    let registration = lay(&PAIR.baseline, &cut, Precision::Fine).unwrap();
+    let [x, y] = registration.map([440.0, 330.0]);
+    assert!((x - 200.0).hypot(y - 150.0) < 0.5, "{x}, {y}");
+}
