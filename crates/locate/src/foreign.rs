@@ -4,7 +4,7 @@
 //! What is far from the region's median is foreign and must not be scored: the edge of a card has more contrast than
 //! any scar. Known limit: brown cardboard and wood have the chromaticity of skin.
 
-use cicatrix_photo::{Plane, components, masked_gaussian};
+use cicatrix_photo::{Plane, components, masked_gaussian, masked_median};
 use serde::{Deserialize, Serialize};
 
 /// Limits of what is taken for skin.
@@ -36,7 +36,7 @@ pub fn foreign(ln: [&Plane; 3], inside: &Plane, region: &Plane, px_per_mm: f64, 
     let sigma = (SIGMA_MM * px_per_mm) as f32;
     let distance = |a: &Plane, b: &Plane, limit: f64| {
         let ratio = masked_gaussian(&a.zip(b, |a, b| a - b), inside, sigma);
-        let skin = median(&ratio, &region.zip(inside, |r, i| r * i));
+        let skin = masked_median(&ratio, &region.zip(inside, |r, i| r * i));
         ratio.map(|v| ((v - skin) / limit as f32).abs())
     };
     let red_green = distance(ln[0], ln[1], settings.red_green);
@@ -51,13 +51,6 @@ pub fn foreign(ln: [&Plane; 3], inside: &Plane, region: &Plane, px_per_mm: f64, 
         }
     }
     grow(&large, settings.margin_mm * px_per_mm)
-}
-
-fn median(plane: &Plane, mask: &Plane) -> f32 {
-    let picked = plane.data.iter().zip(&mask.data).filter(|(_, m)| **m > 0.5);
-    let mut values: Vec<f32> = picked.map(|(v, _)| *v).collect();
-    values.sort_by(f32::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Grows a mask: a blur of σ leaves 2.3 % at 2σ from a straight edge.

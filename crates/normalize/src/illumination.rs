@@ -1,8 +1,6 @@
 //! The shape of the light: a smooth log-gain field between two aligned photos, common to the channels.
 
-use cicatrix_photo::{Plane, masked_gaussian};
-
-use crate::median;
+use cicatrix_photo::{Plane, masked_gaussian, masked_median};
 
 /// Differences beyond this (ln) from the photos' own are a lesion or a highlight, not light.
 const LARGEST: f32 = 0.5;
@@ -15,7 +13,7 @@ pub(crate) fn field(channels: &[(&Plane, &Plane); 3], skin: &Plane, sigma: f32) 
             *d += (f - m) / 3.0;
         }
     }
-    let level = median(&difference, skin);
+    let level = masked_median(&difference, skin);
     let difference = difference.map(|d| (d - level).clamp(-LARGEST, LARGEST));
     let smooth = coarse_blur(&difference, skin, sigma);
     let mean = weighted(&smooth, skin, |v| v);

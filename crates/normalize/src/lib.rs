@@ -13,7 +13,7 @@ mod shading;
 pub use shading::shading;
 
 use cicatrix_align::Patch;
-use cicatrix_photo::Plane;
+use cicatrix_photo::{Plane, masked_median};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the normalization.
@@ -94,7 +94,7 @@ pub fn normalize(
     let channel = |f: &Plane, m: &Plane| {
         let (f, m) = (ln_plane(f), ln_plane(m));
         let ln_gain = match pair {
-            Pair::Photographed(_) => median(&f.zip(&m, |f, m| f - m), &skin),
+            Pair::Photographed(_) => masked_median(&f.zip(&m, |f, m| f - m), &skin),
             Pair::Calibrated(_) => 0.0,
         };
         (m.map(|v| v + ln_gain), f, f64::from(ln_gain))
@@ -118,15 +118,4 @@ pub fn normalize(
         ln_gains: [gain_r, gain_g, gain_b],
         illumination_rms,
     }
-}
-
-/// Median over the skin, 0 without any. Half of the skin would have to change to move it.
-fn median(plane: &Plane, skin: &Plane) -> f32 {
-    let picked = plane.data.iter().zip(&skin.data).filter(|(_, s)| **s > 0.5);
-    let mut values: Vec<f32> = picked.map(|(v, _)| *v).collect();
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }

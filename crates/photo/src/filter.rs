@@ -69,6 +69,17 @@ pub fn masked_gaussian(plane: &Plane, weight: &Plane, sigma: f32) -> Plane {
     sum.zip(&norm, |s, n| if n > 1e-4 { s / n } else { 0.0 })
 }
 
+/// Median over the pixels where `weight` is above a half, 0 where there are none.
+pub fn masked_median(plane: &Plane, weight: &Plane) -> f32 {
+    let picked = plane.data.iter().zip(&weight.data).filter(|(_, w)| **w > 0.5);
+    let mut values: Vec<f32> = picked.map(|(v, _)| *v).collect();
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
+}
+
 /// Band between σ and 2σ (pixels) over the pixels with weight.
 pub fn difference_of_gaussians(plane: &Plane, weight: &Plane, sigma: f32) -> Plane {
     let fine = masked_gaussian(plane, weight, sigma);

@@ -23,7 +23,7 @@ pub use component::components;
 pub use container::{Container, inspect};
 pub use decode::decode;
 pub use exposure::{Exposure, exposure};
-pub use filter::{difference_of_gaussians, gaussian, masked_gaussian};
+pub use filter::{difference_of_gaussians, gaussian, masked_gaussian, masked_median};
 pub use format::Format;
 pub use frame::{Frame, from_linear, to_linear};
 pub use limits::Limits;

@@ -1,6 +1,6 @@
 //! Where the scars are, and which skin they are compared with: drawn once, on the baseline.
 
-use cicatrix_photo::{Plane, components, gaussian, masked_gaussian};
+use cicatrix_photo::{Plane, components, gaussian, masked_gaussian, masked_median};
 
 use crate::relief::Relief;
 use crate::settings::{BANDS, ScoreSettings};
@@ -85,18 +85,12 @@ fn prominence(relief: &Relief, usable: &Plane, settings: &ScoreSettings) -> Plan
         let width =
             settings.mask_smooth * settings.band_sigma_mm[k].max(settings.mask_smooth_floor_mm / settings.mask_smooth);
         let smooth = masked_gaussian(&relief.band[k].map(|b| b * b), &relief.weight, (width * relief.px_per_mm) as f32);
-        let scale = (settings.mask_weight[k] / total) as f32 / median(&smooth, usable).max(1e-12);
+        let scale = (settings.mask_weight[k] / total) as f32 / masked_median(&smooth, usable).max(1e-12);
         for (s, v) in sum.data.iter_mut().zip(&smooth.data) {
             *s += scale * v;
         }
     }
     sum
-}
-
-fn median(plane: &Plane, mask: &Plane) -> f32 {
-    let mut values: Vec<f32> = plane.data.iter().zip(&mask.data).filter(|(_, m)| **m > 0.5).map(|(v, _)| *v).collect();
-    values.sort_by(f32::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Grows a mask by about `radius` pixels.
