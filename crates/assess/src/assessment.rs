@@ -1,17 +1,19 @@
 //! A follow-up against its baseline: gate, registration, normalization, scores.
 
-use cicatrix_align::{Prepared, Quality, Registration, identity, register, resample};
+use cicatrix_align::{Patch, Prepared, Quality, Registration, identity, register, resample};
 use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, ScaleSource};
-use cicatrix_normalize::{Normalized, Pair, ln_plane, normalize, shading};
+use cicatrix_normalize::{Normalized, Pair, Shading, normalize};
 use cicatrix_photo::{Exposure, Frame, Metadata, Plane, decode, exposure};
-use cicatrix_score::{Relief, ScarMask, ScoreSettings, SizeClass, delta_ei, delta_mi, psi, ref_energy, scar_area_px};
+use cicatrix_score::{
+    FoundAgain, Relief, ScoreSettings, Shot, SizeClass, a_star_ita, delta_ei, delta_mi, psi, ref_energy,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::chart::{Chart, ColourCalibration};
 use crate::gate::Gate;
 use crate::picture;
 use crate::protocol::Protocol;
-use crate::reference::{Photo, Reference, fine_detail, usable};
+use crate::reference::{Photo, Reference, RegionReference, fine_detail, patch_ln, usable};
 
 /// What became of a photo.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,8 +95,12 @@ pub fn assess(
         let detail = describe(&gate);
         return Assessment::NotMeasurable { reasons: failed, detail, readings: gate.readings };
     }
-    let regions: Vec<RegionScores> =
-        reference.regions.iter().map(|r| step.score(&r.name, &r.mask, reference, &protocol.score)).collect();
+    let regions: Vec<RegionScores> = reference
+        .regions
+        .iter()
+        .zip(&step.found)
+        .map(|(r, found)| step.score(r, found, reference, &protocol.score))
+        .collect();
     if let Some(reason) = regions.iter().map(|r| r.problem).reduce(Option::and).flatten() {
         let detail = reason.advice().to_owned();
         return Assessment::NotMeasurable { reasons: vec![reason], detail, readings: gate.readings };
@@ -135,8 +141,12 @@ pub(crate) struct Aligned {
     pub(crate) relief: Relief,
     pub(crate) normalized: Normalized,
     pub(crate) colour: ColourCalibration,
+    /// The patch in the colours of its card, where baseline and photo have one.
+    carded: Option<Patch>,
+    /// The scars that this photo shows by itself, region by region.
+    found: Vec<FoundAgain>,
     fine: Plane,
-    shading: [f64; 2],
+    shading: Option<Shading>,
     exposure: Exposure,
     inside: Plane,
     /// 1 on highlights.
@@ -160,26 +170,30 @@ impl Aligned {
         let clear = chart.clear(&reference.grid, |place| if itself { place } else { registration.map(place) });
         let weight = usable(&patch, &reference.area, &clear, protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
-        let ln_green = ln_plane(&patch.green);
+        let ln = patch_ln(&patch);
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
         let colour = chart.calibration(reference.colours.is_some());
         let normalized_as = |pair| normalize(pair, &reference.skin, &both, px_per_mm, &protocol.normalize);
-        let normalized = match (&reference.colours, chart.correct(&patch)) {
-            (Some(fixed), Some(moving)) => normalized_as(Pair::Calibrated([fixed, &moving])),
+        let carded = chart.correct(&patch);
+        let normalized = match (&reference.colours, &carded) {
+            (Some(fixed), Some(moving)) => normalized_as(Pair::Calibrated([fixed, moving])),
             // Brought to the baseline's camera by skin, and on by the baseline's card.
             (Some(_), None) => normalized_as(Pair::Photographed([&reference.patch, &patch]))
                 .recoloured(|seen| reference.chart.corrected(seen)),
             (None, _) => normalized_as(Pair::Photographed([&reference.patch, &patch])),
         };
-        let ln_red = ln_plane(&patch.red);
+        let shading = match itself {
+            true => reference.shading,
+            false => Shading::of(ln.each_ref(), &reference.skin.zip(&both, |s, b| s * b), px_per_mm),
+        };
+        let light = shading.and_then(|shading| shading.towards_light());
+        let shot = Shot { ln: ln.each_ref(), weight: &weight, light, px_per_mm };
         Self {
-            relief: Relief::new(&ln_red, &ln_green, &weight, px_per_mm, &protocol.score),
-            shading: if itself {
-                reference.shading
-            } else {
-                shading(&ln_red, &reference.skin.zip(&both, |s, b| s * b), px_per_mm)
-            },
-            fine: fine_detail(&ln_green, &weight),
+            relief: Relief::new(&shot, &protocol.score),
+            found: reference.regions.iter().map(|r| r.mask.found_again(&shot, &protocol.score)).collect(),
+            carded: carded.filter(|_| reference.colours.is_some()),
+            shading,
+            fine: fine_detail(&ln[1], &weight),
             normalized,
             colour,
             exposure: if itself { reference.exposure } else { region_exposure(reference, frame, &registration) },
@@ -215,37 +229,85 @@ impl Aligned {
         let cast = gains.iter().fold(f64::MIN, |a, b| a.max(*b)) - gains.iter().fold(f64::MAX, |a, b| a.min(*b));
         gate.read("ln_colour_cast", cast, g.ln_colour_cast, Reason::ColourCast);
         gate.note("ln_gain_green", gains[1]);
-        gate.note("ln_shading_ratio", ln_shading_ratio(self.shading, reference.shading));
+        if let (Some(now), Some(then)) = (self.shading, reference.shading) {
+            gate.note("ln_shading_ratio", now.ln_ratio(&then));
+            if let Some(turn) = now.turn_deg(&then) {
+                gate.read_size("light_turn_deg", turn, g.light_turn_deg, Reason::LightingShift);
+            }
+        }
         gate.note("illumination_rms", self.normalized.illumination_rms);
         gate.note("correlation", f64::from(q.median_correlation));
     }
 
-    fn score(&self, name: &Region, mask: &ScarMask, reference: &Reference, settings: &ScoreSettings) -> RegionScores {
-        let px_per_mm = self.relief.px_per_mm;
-        let scar_mm2 = mask.scar.data.iter().sum::<f32>() as f64 / (px_per_mm * px_per_mm);
+    fn score(
+        &self,
+        region: &RegionReference,
+        found: &FoundAgain,
+        reference: &Reference,
+        settings: &ScoreSettings,
+    ) -> RegionScores {
+        let mask = &region.mask;
+        let mut values = self.scar_measures(region, reference, settings);
+        let has_psi = values.iter().any(|v| v.measure == Measure::Psi);
+        let mut add = |measure, found: Option<(f64, u64)>| {
+            values.extend(found.map(|(value, n_pixels)| Measured { measure, value, n_pixels }));
+        };
+        add(Measure::RefEnergy, ref_energy(&self.relief, &mask.reference, settings));
+        let all = mask.region.data.iter().filter(|v| **v > 0.5).count() as u64;
+        add(Measure::ScarAreaFrac, (all > 0).then(|| (found.nodes as f64 / all as f64, all)));
+        if let Some(mm2) = reference.node_mm2() {
+            let (ln, px_per_mm) = (&self.normalized, self.relief.px_per_mm);
+            let area = |nodes: u64| Some((nodes as f64 * mm2, all));
+            add(Measure::ScarAreaMm2, area(found.nodes));
+            let counts = [Measure::ScarCountSmall, Measure::ScarCountMedium, Measure::ScarCountLarge];
+            for (measure, n) in counts.into_iter().zip(found.scars) {
+                add(measure, Some((n as f64, all)));
+            }
+            let noise = region.noise;
+            let redness = noise.redness_nodes(&ln.ln_red, &ln.ln_green, &ln.weight, mask, px_per_mm);
+            add(Measure::RednessAreaMm2, area(redness));
+            add(Measure::PigmentAreaMm2, area(noise.pigment_nodes(&ln.ln_red, &ln.weight, mask, px_per_mm)));
+        }
+        if let Some(p) = &self.carded {
+            let colour = a_star_ita([&p.red, &p.green, &p.blue], &self.relief.weight, mask);
+            add(Measure::AStar, colour.map(|(a, _, n)| (a, n)));
+            add(Measure::ItaDeg, colour.map(|(_, ita, n)| (ita, n)));
+        }
+        RegionScores { region: region.name.clone(), values, problem: (!has_psi).then_some(Reason::NoScarsFound) }
+    }
+
+    /// What is measured of scars, where there are enough of them.
+    fn scar_measures(
+        &self,
+        region: &RegionReference,
+        reference: &Reference,
+        settings: &ScoreSettings,
+    ) -> Vec<Measured> {
+        let (mask, px_per_mm) = (&region.mask, self.relief.px_per_mm);
+        let area_mm2 = |scar: &Plane| scar.data.iter().sum::<f32>() as f64 / (px_per_mm * px_per_mm);
         let mut values = Vec::new();
         let mut add = |measure, found: Option<(f64, u64)>| {
             values.extend(found.map(|(value, n_pixels)| Measured { measure, value, n_pixels }));
         };
-        if scar_mm2 >= settings.least_scar_mm2 {
-            add(Measure::Psi, psi(&self.relief, &mask.scar, &mask.reference, settings));
-            // Which scars are small is a matter of millimetres: a guessed scale would sort them wrongly.
-            if reference.scale.source != ScaleSource::Unknown {
-                let classes = [Measure::PsiSmall, Measure::PsiMedium, Measure::PsiLarge];
-                for (measure, class) in classes.into_iter().zip(SizeClass::ALL) {
-                    add(measure, psi(&self.relief, mask.size(class), &mask.reference, settings));
-                }
-            }
-            let ln = &self.normalized;
-            add(Measure::DeltaEi, delta_ei(&ln.ln_red, &ln.ln_green, &ln.weight, mask, px_per_mm));
-            add(Measure::DeltaMi, delta_mi(&ln.ln_red, &ln.weight, mask, px_per_mm));
+        let index = |scar: &Plane| psi(&self.relief, scar, &mask.reference, settings);
+        let enough = |scar: &&Plane| area_mm2(scar) >= settings.least_scar_mm2;
+        add(Measure::PsiRaised, mask.raised.as_ref().filter(enough).and_then(index));
+        if !enough(&&mask.scar) {
+            return values;
         }
-        add(Measure::RefEnergy, ref_energy(&self.relief, &mask.reference, settings));
-        let (scar, all) = scar_area_px(&self.relief, mask, settings);
-        add(Measure::ScarAreaFrac, (all > 0).then(|| (scar as f64 / all as f64, all)));
-        add(Measure::ScarAreaMm2, reference.node_mm2().map(|mm2| (scar as f64 * mm2, all)));
-        let has_psi = values.iter().any(|v| v.measure == Measure::Psi);
-        RegionScores { region: name.clone(), values, problem: (!has_psi).then_some(Reason::NoScarsFound) }
+        add(Measure::Psi, index(&mask.scar));
+        add(Measure::PsiDepressed, mask.depressed.as_ref().filter(enough).and_then(index));
+        // Which scars are small is a matter of millimetres: a guessed scale would sort them wrongly.
+        if reference.scale.source != ScaleSource::Unknown {
+            let classes = [Measure::PsiSmall, Measure::PsiMedium, Measure::PsiLarge];
+            for (measure, class) in classes.into_iter().zip(SizeClass::ALL) {
+                add(measure, index(mask.size(class)));
+            }
+        }
+        let ln = &self.normalized;
+        add(Measure::DeltaEi, delta_ei(&ln.ln_red, &ln.ln_green, &ln.weight, mask, px_per_mm));
+        add(Measure::DeltaMi, delta_mi(&ln.ln_red, &ln.weight, mask, px_per_mm));
+        values
     }
 }
 
@@ -266,14 +328,6 @@ fn region_exposure(reference: &Reference, frame: &Frame, registration: &Registra
     let high = |k: usize| places.iter().map(|p| p[k]).fold(f64::MIN, f64::max).max(0.0) as usize;
     let (x0, x1, y0, y1) = (low(0), high(0), low(1), high(1));
     exposure(frame, |x, y| x >= x0 && x <= x1 && y >= y0 && y <= y1)
-}
-
-/// ln of the strength of the large-scale shade against the baseline's. The floor keeps a flat region, which tells nothing,
-/// near 0; cheeks of the practice photos have 0.005 to 0.02 per mm.
-fn ln_shading_ratio(now: [f64; 2], then: [f64; 2]) -> f64 {
-    const FLOOR: f64 = 0.002;
-    let strength = |gradient: [f64; 2]| gradient[0].hypot(gradient[1]) + FLOOR;
-    (strength(now) / strength(then)).ln()
 }
 
 fn squared(plane: &Plane) -> Plane {

@@ -25,6 +25,9 @@ pub struct GateSettings {
     pub ln_ref_energy_ratio: [f64; 2],
     /// Correlation of the relief with the baseline's on reference skin, below: another light, or other skin.
     pub relief_correlation: [f64; 2],
+    /// Turn of the light about the camera's axis against the baseline, degrees, above in size. Two photos in one light
+    /// read up to some 20° apart.
+    pub light_turn_deg: [f64; 2],
     /// Distance between what blocks measured and the smooth map, 95th percentile in mm, above.
     pub residual_p95_mm: [f64; 2],
     /// ln of the scale against the baseline, above in size.
@@ -51,6 +54,7 @@ impl Default for GateSettings {
             ln_focus_ratio: [-0.35, -0.9],
             ln_ref_energy_ratio: [0.35, 0.8],
             relief_correlation: [0.6, 0.25],
+            light_turn_deg: [35.0, 80.0],
             residual_p95_mm: [0.3, 1.0],
             ln_scale: [0.12, 0.4],
             roll_deg: [12.0, 30.0],

@@ -13,7 +13,7 @@ use crate::gate::GateSettings;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Protocol {
-    /// Name with version, `standard-2`.
+    /// Name with version, `standard-3`.
     pub id: String,
     /// Photos sooner after a treatment session than this are no endpoints: swelling fakes improvement.
     #[serde(default = "Protocol::default_wait")]
@@ -72,7 +72,7 @@ impl Protocol {
         if self.score.band_sigma_mm.iter().any(|s| !(self.grid_pitch_mm..=10.0).contains(s)) {
             return wrong("score.band_sigma_mm", &"out of range", "between grid_pitch_mm and 10");
         }
-        if self.score.band_weight.iter().sum::<f64>() <= 0.0 || self.score.mask_weight.iter().sum::<f64>() <= 0.0 {
+        if self.score.band_weight.iter().sum::<f64>() <= 0.0 {
             return wrong("score.band_weight", &"zero", "some band must have a weight");
         }
         Ok(())

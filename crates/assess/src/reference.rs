@@ -3,9 +3,9 @@
 use cicatrix_align::{Grid, Patch, Prepared, resample};
 use cicatrix_locate::{LocatedRegion, Scale, foreign, regions, scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
-use cicatrix_normalize::{ln_plane, shading};
+use cicatrix_normalize::{Shading, ln_plane};
 use cicatrix_photo::{Exposure, Frame, Plane, Rejection, decode, exposure};
-use cicatrix_score::{Relief, ScarMask};
+use cicatrix_score::{ColourNoise, Relief, ScarMask, Shot};
 use sha2::{Digest, Sha256};
 
 use crate::chart::Chart;
@@ -26,6 +26,7 @@ pub struct Photo<'a> {
 pub(crate) struct RegionReference {
     pub(crate) name: Region,
     pub(crate) mask: ScarMask,
+    pub(crate) noise: ColourNoise,
 }
 
 /// Everything about the baseline that a follow-up is compared with.
@@ -45,8 +46,8 @@ pub struct Reference {
     pub(crate) skin: Plane,
     pub(crate) scale: Scale,
     pub(crate) exposure: Exposure,
-    /// Gradient of the shade over the reference skin, per mm.
-    pub(crate) shading: [f64; 2],
+    /// Shade over the reference skin; none where there is too little of it.
+    pub(crate) shading: Option<Shading>,
     /// SHA-256 of masks and grid: two observations with the same digest were measured on the same skin.
     pub(crate) mask_digest: String,
 }
@@ -77,23 +78,26 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let chart = Chart::of(&frame);
     let weight = usable(&patch, &area, &chart.clear(&grid, |place| place), protocol);
     let px_per_mm = 1.0 / protocol.grid_pitch_mm;
-    let ln_green = ln_plane(&patch.green);
-    let relief = Relief::new(&ln_plane(&patch.red), &ln_green, &weight, px_per_mm, &protocol.score);
-    let mut scars = Plane::filled(grid.width, grid.height, 0.0);
+    let ln = patch_ln(&patch);
+    let lit = area.zip(&weight, |a, w| a * w);
+    let light = Shading::of(ln.each_ref(), &lit, px_per_mm).and_then(|shading| shading.towards_light());
+    let shot = Shot { ln: ln.each_ref(), weight: &weight, light, px_per_mm };
+    let relief = Relief::new(&shot, &protocol.score);
+    let mut skin = Plane::filled(grid.width, grid.height, 0.0);
     let mut found = Vec::new();
     for (name, plane) in planes {
-        let mask = ScarMask::find(&relief, &plane, &protocol.score);
-        scars = scars.zip(&mask.region.zip(&mask.reference, |r, s| r - s), f32::max);
-        found.push(RegionReference { name, mask });
+        let mask = ScarMask::find(&shot, &plane, &protocol.score);
+        skin = skin.zip(&mask.reference, f32::max);
+        let noise = ColourNoise::of(&ln[0], &ln[1], &weight, &mask, px_per_mm);
+        found.push(RegionReference { name, mask, noise });
     }
-    let skin = area.zip(&scars, |a, s| if s > 0.5 { 0.0 } else { a });
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
-    let shading = shading(&ln_plane(&patch.red), &skin.zip(&weight, |s, w| s * w), px_per_mm);
+    let shading = Shading::of(ln.each_ref(), &skin.zip(&weight, |s, w| s * w), px_per_mm);
     let mask_digest = digest(&found, &grid);
     Ok(Reference {
         prepared: Prepared::new(&frame, protocol.align.precision),
         grid,
-        fine: fine_detail(&ln_green, &weight),
+        fine: fine_detail(&ln[1], &weight),
         colours: chart.correct(&patch),
         chart,
         patch,
@@ -150,12 +154,16 @@ fn rasterize(region: &LocatedRegion, grid: &Grid) -> Plane {
     plane
 }
 
+/// Natural logarithms of a patch's red, green and blue.
+pub(crate) fn patch_ln(patch: &Patch) -> [Plane; 3] {
+    [&patch.red, &patch.green, &patch.blue].map(ln_plane)
+}
+
 /// 1 where the photo covers a node with skin that is neither highlight nor black. `clear` is 0 where a card lies.
 pub(crate) fn usable(patch: &Patch, area: &Plane, clear: &Plane, protocol: &Protocol) -> Plane {
     let bright = protocol.score.highlight as f32;
     let lit = patch.green.zip(&patch.red, |g, r| if g < bright && r < 0.985 && r > 0.002 { 1.0 } else { 0.0 });
-    let ln = [&patch.red, &patch.green, &patch.blue].map(ln_plane);
-    let [r, g, b] = &ln;
+    let [r, g, b] = &patch_ln(patch);
     let shown = patch.inside.zip(clear, |i, c| i * c);
     let foreign = foreign([r, g, b], &shown, area, 1.0 / protocol.grid_pitch_mm, &protocol.foreign);
     lit.zip(&shown, |l, s| l * s).zip(&foreign, |w, f| w * (1.0 - f))

@@ -60,10 +60,13 @@ fn a_card_in_only_one_photo_changes_no_skin() {
     for (follow_up, card) in [(&with_again, true), (&without, false)] {
         let (seen, how) = colours(&with, follow_up, false);
         assert_eq!(matches!(how, ColourCalibration::Card24 { .. }), card, "{how:?}");
-        assert!((seen[0] - own[0]).abs() < 0.1 && (seen[1] - own[1]).abs() < 0.1, "{seen:?}, the baseline has {own:?}");
+        assert!(
+            (seen[0] - own[0]).abs() < 0.15 && (seen[1] - own[1]).abs() < 0.15,
+            "{seen:?}, the baseline has {own:?}"
+        );
     }
     let (own, _) = colours(&without, &without, true);
     let (seen, how) = colours(&without, &with, false);
     assert_eq!(how, ColourCalibration::Skin);
-    assert!((seen[0] - own[0]).abs() < 0.1 && (seen[1] - own[1]).abs() < 0.1, "{seen:?}, the baseline has {own:?}");
+    assert!((seen[0] - own[0]).abs() < 0.15 && (seen[1] - own[1]).abs() < 0.15, "{seen:?}, the baseline has {own:?}");
 }

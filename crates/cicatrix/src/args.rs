@@ -106,6 +106,15 @@ pub(crate) struct DemoArgs {
     /// Seed of the patients
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+    /// What the clinic gets wrong: 0 a perfect rig, 0.5 a clinic that keeps its protocol, 1 an ordinary one, 2 the worst
+    #[arg(long, default_value_t = 0.5, value_parser = parse_level)]
+    pub(crate) level: f32,
+}
+
+/// A level of nuisance that the phantom's geometry bears.
+fn parse_level(text: &str) -> Result<f32, String> {
+    let level: f32 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    (0.0..=2.0).contains(&level).then_some(level).ok_or_else(|| "a level lies between 0 and 2".to_owned())
 }
 
 /// A reason, or what there is.

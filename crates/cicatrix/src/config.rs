@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::bad_config;
 
 /// The protocol and the calibration that come with the program.
-const PROTOCOL: &str = include_str!("../../../config/protocols/standard-2.toml");
+const PROTOCOL: &str = include_str!("../../../config/protocols/standard-3.toml");
 const CALIBRATION: &str = include_str!("../../../config/calibrations/rendered-1.toml");
 
 /// `cicatrix.toml`. Every setting is explained in `config/cicatrix.toml`.
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_built_in_protocol_and_calibration_are_right() {
         let config = Config::default();
-        assert_eq!(config.protocol().unwrap().id, "standard-2");
+        assert_eq!(config.protocol().unwrap().id, "standard-3");
         assert!(config.calibration().unwrap().measure(cicatrix_model::Measure::Psi).is_some());
     }
 

@@ -47,16 +47,34 @@ measures! {
     PsiMedium "psi_medium" "1" true;
     /// The same over scars above 4 mm.
     PsiLarge "psi_large" "1" true;
+    /// The same over sunken scars, where the light's direction tells the sign.
+    PsiDepressed "psi_depressed" "1" true;
+    /// The same over raised scars. Exploratory: a papule is a bump too.
+    PsiRaised "psi_raised" "1" true;
     /// Contrast energy of reference skin: the drift channel.
     RefEnergy "ref_energy" "ln²" true;
     /// Area whose contrast is above that of reference skin.
     ScarAreaMm2 "scar_area_mm2" "mm²" true;
     /// The same as a share of the region, 0 to 1.
     ScarAreaFrac "scar_area_frac" "1" true;
+    /// Scars of the baseline under 2 mm that are found again within 3 mm. Exploratory, as the next two.
+    ScarCountSmall "scar_count_small" "1" false;
+    /// The same of 2 to 4 mm.
+    ScarCountMedium "scar_count_medium" "1" false;
+    /// The same above 4 mm.
+    ScarCountLarge "scar_count_large" "1" false;
     /// Erythema of scars minus that of the skin around them, 100·log10.
     DeltaEi "delta_ei" "100·log10" false;
     /// Melanin of scars minus that of the skin around them, 100·log10.
     DeltaMi "delta_mi" "100·log10" false;
+    /// Area redder than the skin around it by twice the baseline's noise.
+    RednessAreaMm2 "redness_area_mm2" "mm²" false;
+    /// The same of melanin.
+    PigmentAreaMm2 "pigment_area_mm2" "mm²" false;
+    /// CIELAB a* of ordinary skin; only with a colour card in the photo and in the baseline.
+    AStar "a_star" "CIELAB" false;
+    /// Individual typology angle of ordinary skin; only with a card, as `a_star`.
+    ItaDeg "ita_deg" "°" false;
 }
 
 impl fmt::Display for Measure {

@@ -10,7 +10,7 @@
 mod illumination;
 mod shading;
 
-pub use shading::shading;
+pub use shading::Shading;
 
 use cicatrix_align::Patch;
 use cicatrix_photo::{Plane, masked_median};

@@ -1,27 +1,25 @@
 //! The calibration table: how a measure follows the truth, and how far it strays without one.
 //!
-//! Classical calibration: `x = (y + bias) / β + Σ c z + error`, x the observed ln ratio, y the true one, z what the gate
-//! read of the conditions. Fitting x on y keeps the estimate unbiased at every true change; fitting y on x would shrink
-//! large changes. The covariates of `psi` are the contrast of healthy skin and the strength of the large-scale shade: the
-//! first moves with the light and with the skin of the day, the second with the light alone, so that together they tell
-//! the two apart. Beyond what the table has seen they count as at its edge. The error has a part that two
-//! shots of a session do not share (`sd_shot`: pose, light, focus) and one they do (`sd_session`: moisture, the day).
+//! The observed ln ratio x follows the true one y as `x = (y + bias) / β + Σ c z + error`, z what the gate read of the
+//! conditions, follow-up less baseline. The covariates of `psi` are the contrast of healthy skin and the strength of the
+//! large-scale shade: the first moves with the light and with the skin of the day, the second with the light alone, so
+//! that together they tell the two apart. Beyond what the table has seen they count as at its edge.
 //!
-//! Patients are counted, not changes. The changes of a patient have one baseline, so they share its error: with equal
-//! errors e₀, e₁, e₂ the residuals e₁ − e₀ and e₂ − e₀ correlate by ρ = ½, and by more where patients differ in how
-//! their scars show (0.6 for `psi` on the practice series). A variance s² from m patients with k changes each has
-//! `2/Var(s²/σ²) = mk / (1 + (k−1)ρ²)` degrees of freedom (Satterthwaite 1946, Biometrics Bull. 2:110), at most mk and,
-//! whatever ρ is, at least m. Taken is m − 1, as is usual for clustered data (Cameron & Miller 2015, J. Human Resources
-//! 50:317): a little too wide is better than too narrow.
-
-use std::collections::BTreeSet;
+//! The variance of a change δ between n₀ and n₁ shots is
+//! `(sd_session² + sd_shot² (1/n₀ + 1/n₁)) · (1 + Σ w z²) + (p δ)²`. Two shots of a session do not share the first kind of
+//! error (pose, light, focus) and do share the second (moisture, the day). Both grow with the distance of the conditions
+//! from the baseline's, by w. And patients answer differently: one's scars show their depth more than another's, which is
+//! an error in proportion p to the change itself. `tables.rs` says how the numbers are found.
+//!
+//! The half width of an interval is Student's t of m − 1 degrees of freedom times that deviation, m the patients behind a
+//! row, and `1 + 1/m` for the table's own offset. This makes up for a deviation that is itself estimated, on average over
+//! tables; the 95 % upper bound that χ² gives for one table's deviation is written beside it (`sd_upper_factor`).
 
 use cicatrix_model::{Measure, QualityTier, Shot, ValueError};
-use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::quantile::{mean, rms, t975};
+use crate::quantile::{mean, t975};
 
 /// Error of a measure in one tier, ln units for ratio measures, else the measure's unit, after β.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +31,9 @@ pub struct TierError {
     /// Patients and changes that the row rests on.
     pub n_subjects: usize,
     pub n_changes: usize,
+    /// The true deviation lies under this many times the row's with 95 %, by χ² of m − 1 degrees of freedom.
+    #[serde(default)]
+    pub sd_upper_factor: f64,
 }
 
 /// A gate reading that an observed change is corrected by.
@@ -46,6 +47,15 @@ pub struct Covariate {
     pub range: f64,
 }
 
+/// A gate reading whose distance from the baseline's makes a change less sure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Widening {
+    pub reading: String,
+    /// Growth of the variance per squared unit of the reading's difference.
+    pub weight: f64,
+}
+
 /// How one measure behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,9 +65,14 @@ pub struct MeasureError {
     pub beta: f64,
     /// What an unchanged skin shows on average, subtracted after β.
     pub bias: f64,
+    /// Error per ln of true change.
+    #[serde(default)]
+    pub proportion: f64,
     /// What the conditions do to the observed ln change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covariates: Vec<Covariate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widening: Vec<Widening>,
     pub tiers: Vec<TierError>,
 }
 
@@ -80,23 +95,12 @@ pub struct Calibration {
 pub enum CalibrationError {
     #[error("the calibration cannot be read: {0}")]
     Syntax(#[from] toml::de::Error),
-    #[error("{found} changes of known truth are too few to calibrate on, {needed} are needed")]
+    #[error(
+        "{found} patients with changes of known truth are too few to calibrate on, {needed} are needed: error bars \
+             from fewer miss more often than they say"
+    )]
     TooFew { found: usize, needed: usize },
 }
-
-/// A session against its baseline with what is known of the truth.
-#[derive(Debug, Clone)]
-pub struct CalibrationCase {
-    pub subject: String,
-    pub baseline: Vec<Shot>,
-    pub follow_up: Vec<Shot>,
-    /// True ln ratio of scar volume.
-    pub true_ln: f64,
-}
-
-/// A tier with fewer subjects, or fewer repeated shots, than this borrows from all tiers.
-const LEAST_PER_TIER: usize = 8;
-const LEAST_CASES: usize = 20;
 
 impl Calibration {
     pub fn from_toml(text: &str) -> Result<Self, CalibrationError> {
@@ -131,10 +135,32 @@ impl TierError {
     }
 }
 
+/// Half widths of the 95 % interval of a change: without one, and what grows with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Precision {
+    still: f64,
+    proportion: f64,
+}
+
+impl Precision {
+    pub(crate) fn half_width(self, change: f64) -> f64 {
+        self.still.hypot(self.proportion * change)
+    }
+
+    /// The least change whose interval does not hold zero.
+    pub(crate) fn detectable(self) -> f64 {
+        self.still / (1.0 - self.proportion * self.proportion).max(0.05).sqrt()
+    }
+}
+
 impl MeasureError {
+    fn row(&self, tier: QualityTier) -> Option<&TierError> {
+        self.tiers.iter().find(|t| t.tier == tier)
+    }
+
     /// Error of a single photo's value: what one shot and half of what a pair of sessions strays by, before β.
     pub fn of_value(&self, tier: QualityTier, value: f64) -> Option<ValueError> {
-        let row = self.tiers.iter().find(|t| t.tier == tier)?;
+        let row = self.row(tier)?;
         let spread = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0).sqrt() / self.beta;
         let half = row.half_width(spread);
         Some(if self.measure.is_ratio() {
@@ -144,18 +170,25 @@ impl MeasureError {
         })
     }
 
-    /// Half width of the 95 % interval of a new patient's change with these numbers of shots,
-    /// `t(m−1) · √((sd_session² + sd_shot²·(1/n₀ + 1/n₁)) · (1 + 1/m))`, m the subjects of the row; 1/m is the error of
-    /// the table's own offset. `None` for a tier without a row.
-    pub fn half_width(&self, tier: QualityTier, baseline_shots: usize, shots: usize) -> Option<f64> {
-        let row = self.tiers.iter().find(|t| t.tier == tier)?;
-        let inverse = 1.0 / baseline_shots.max(1) as f64 + 1.0 / shots.max(1) as f64;
-        let variance = row.sd_session.powi(2) + row.sd_shot.powi(2) * inverse;
-        Some(row.half_width((variance * (1.0 + 1.0 / row.subjects())).sqrt()))
+    /// How sure the change of a new patient is in this tier; `None` for a tier without a row.
+    pub(crate) fn precision(&self, tier: QualityTier, baseline: &[Shot], follow_up: &[Shot]) -> Option<Precision> {
+        let row = self.row(tier)?;
+        let count = |shots: &[Shot]| shots.iter().filter(|s| s.value(self.measure).is_some()).count().max(1) as f64;
+        let inverse = 1.0 / count(baseline) + 1.0 / count(follow_up);
+        let still = row.sd_session.powi(2) + row.sd_shot.powi(2) * inverse;
+        let table = (1.0 + 1.0 / row.subjects()).sqrt();
+        Some(Precision {
+            still: row.half_width(table * (still * self.inflation(baseline, follow_up)).sqrt()),
+            proportion: row.half_width(table * self.proportion),
+        })
     }
-}
 
-impl MeasureError {
+    /// Growth of the variance with the distance of the conditions, 1 or more.
+    pub(crate) fn inflation(&self, baseline: &[Shot], follow_up: &[Shot]) -> f64 {
+        let part = |w: &Widening| w.weight * difference(&w.reading, follow_up, baseline).powi(2);
+        1.0 + self.widening.iter().map(part).sum::<f64>()
+    }
+
     /// What is observed of a session, the conditions taken off: mean over shots on the scale on which changes are
     /// computed, against a baseline whose readings are these.
     pub(crate) fn observed(&self, shots: &[Shot], baseline: &[Shot]) -> Option<f64> {
@@ -169,7 +202,7 @@ impl MeasureError {
 }
 
 /// Mean of a reading over the shots of a session less that of the baseline; 0 where it was not read.
-fn difference(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f64 {
+pub(crate) fn difference(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f64 {
     let mean_of = |shots: &[Shot]| {
         let values: Vec<f64> = shots.iter().filter_map(|shot| shot.reading(reading)).collect();
         (!values.is_empty()).then(|| mean(&values))
@@ -192,258 +225,4 @@ pub(crate) fn pooled(shots: &[Shot], measure: Measure) -> Option<f64> {
 pub(crate) fn worst_tier(baseline: &[Shot], follow_up: &[Shot]) -> Option<QualityTier> {
     let follow = follow_up.iter().map(|s| s.quality_tier).max();
     baseline.iter().filter(|s| !s.is_reference).map(|s| s.quality_tier).chain(follow).max()
-}
-
-/// Makes a table. `primary` measures follow the true volume; for the others the truth is that of unchanged skin.
-pub fn calibrate(
-    id: &str,
-    made: &str,
-    sets: &[String],
-    cases: &[CalibrationCase],
-) -> Result<Calibration, CalibrationError> {
-    if cases.len() < LEAST_CASES {
-        return Err(CalibrationError::TooFew { found: cases.len(), needed: LEAST_CASES });
-    }
-    Ok(Calibration {
-        id: id.to_owned(),
-        made: made.to_owned(),
-        sets: sets.to_vec(),
-        n_subjects: subjects(cases.iter().map(|c| c.subject.as_str())),
-        n_changes: cases.len(),
-        measures: Measure::ALL.iter().filter_map(|&m| measure_error(m, cases)).collect(),
-    })
-}
-
-/// Readings that the contrast of scars is corrected by.
-const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
-
-/// Measures whose change follows scar volume.
-fn follows_volume(measure: Measure) -> bool {
-    matches!(measure, Measure::Psi | Measure::PsiSmall | Measure::PsiMedium | Measure::PsiLarge)
-}
-
-struct Residual<'a> {
-    subject: &'a str,
-    tier: QualityTier,
-    value: f64,
-    shots: (usize, usize),
-}
-
-/// How many different ones.
-fn subjects<'a>(names: impl Iterator<Item = &'a str>) -> usize {
-    names.collect::<BTreeSet<_>>().len()
-}
-
-fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureError> {
-    let known = |c: &&CalibrationCase| follows_volume(measure) || c.true_ln == 0.0;
-    let observed: Vec<(&CalibrationCase, f64, QualityTier)> = cases
-        .iter()
-        .filter(known)
-        .filter_map(|c| {
-            let x = pooled(&c.follow_up, measure)? - pooled(&c.baseline, measure)?;
-            Some((c, x, worst_tier(&c.baseline, &c.follow_up)?))
-        })
-        .collect();
-    let m = subjects(observed.iter().map(|(c, ..)| c.subject.as_str()));
-    if m < LEAST_PER_TIER {
-        return None;
-    }
-    let cases_seen: Vec<&CalibrationCase> = observed.iter().map(|(c, ..)| *c).collect();
-    let mut row = MeasureError { measure, beta: 1.0, bias: 0.0, covariates: Vec::new(), tiers: Vec::new() };
-    if follows_volume(measure) {
-        row.covariates = covariates(&cases_seen);
-        let x: Vec<f64> = observed.iter().map(|(_, x, _)| *x).collect();
-        (row.beta, row.bias) = classical_fit(&cases_seen, &x, &mut row.covariates)?;
-    } else {
-        row.bias = mean(&observed.iter().map(|(_, x, _)| *x).collect::<Vec<_>>());
-    }
-    // A line fitted to the subjects lies nearer to them than the true one: m/(m − p) makes up for p fitted numbers.
-    let fitted = row.covariates.len() + if follows_volume(measure) { 2 } else { 1 };
-    let widened = (m as f64 / (m - fitted) as f64).sqrt();
-    let residuals: Vec<Residual<'_>> = observed
-        .iter()
-        .filter_map(|(c, _, tier)| {
-            let x = row.observed(&c.follow_up, &c.baseline)? - pooled(&c.baseline, measure)?;
-            Some(Residual {
-                subject: &c.subject,
-                tier: *tier,
-                value: widened * (row.beta * x - row.bias - c.true_ln),
-                shots: (c.baseline.len(), c.follow_up.len()),
-            })
-        })
-        .collect();
-    let repeats = repeats(&row, cases);
-    let tiers = [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual];
-    row.tiers = tiers.iter().map(|&t| tier_error(t, &residuals, &repeats)).collect();
-    Some(row)
-}
-
-/// The covariates that differ between the cases at all, coefficients still to be fitted.
-fn covariates(cases: &[&CalibrationCase]) -> Vec<Covariate> {
-    let range =
-        |reading: &str| cases.iter().map(|c| difference(reading, &c.follow_up, &c.baseline).abs()).fold(0.0, f64::max);
-    let all =
-        COVARIATES.map(|reading| Covariate { reading: reading.to_owned(), coefficient: 0.0, range: range(reading) });
-    all.into_iter().filter(|covariate| covariate.range > 0.0).collect()
-}
-
-/// Slope and offset of `x = (y + bias) / β + Σ c z`, and the coefficients; `None` without a spread of truths or with a
-/// slope that makes no sense.
-fn classical_fit(cases: &[&CalibrationCase], x: &[f64], covariates: &mut [Covariate]) -> Option<(f64, f64)> {
-    let terms = 2 + covariates.len();
-    let design = DMatrix::from_fn(cases.len(), terms, |i, j| match j {
-        0 => 1.0,
-        1 => cases[i].true_ln,
-        _ => difference(&covariates[j - 2].reading, &cases[i].follow_up, &cases[i].baseline),
-    });
-    let solved =
-        (design.transpose() * &design).cholesky()?.solve(&(design.transpose() * DVector::from_column_slice(x)));
-    let slope = solved[1];
-    for (covariate, coefficient) in covariates.iter_mut().zip(solved.iter().skip(2)) {
-        covariate.coefficient = *coefficient;
-    }
-    (slope.is_finite() && slope > 0.2).then(|| (1.0 / slope, solved[0] / slope))
-}
-
-/// Deviation of one shot from its session's mean, times √(n/(n−1)), in each shot's tier.
-fn repeats(row: &MeasureError, cases: &[CalibrationCase]) -> Vec<(QualityTier, f64)> {
-    let mut found = Vec::new();
-    for case in cases.iter().filter(|c| c.follow_up.len() > 1) {
-        let Some(centre) = row.observed(&case.follow_up, &case.baseline) else { continue };
-        let n = case.follow_up.len() as f64;
-        for shot in &case.follow_up {
-            if let Some(value) = row.observed(std::slice::from_ref(shot), &case.baseline) {
-                found.push((shot.quality_tier, row.beta * (value - centre) * (n / (n - 1.0)).sqrt()));
-            }
-        }
-    }
-    found
-}
-
-fn tier_error(tier: QualityTier, residuals: &[Residual<'_>], repeats: &[(QualityTier, f64)]) -> TierError {
-    let mut own: Vec<&Residual<'_>> = residuals.iter().filter(|r| r.tier == tier).collect();
-    if subjects(own.iter().map(|r| r.subject)) < LEAST_PER_TIER {
-        own = residuals.iter().collect();
-    }
-    let mut shots: Vec<f64> = repeats.iter().filter(|(t, _)| *t == tier).map(|(_, v)| *v).collect();
-    if shots.len() < LEAST_PER_TIER {
-        shots = repeats.iter().map(|(_, v)| *v).collect();
-    }
-    let total = rms(&own.iter().map(|r| r.value).collect::<Vec<_>>());
-    let inverse = mean(&own.iter().map(|r| 1.0 / r.shots.0 as f64 + 1.0 / r.shots.1 as f64).collect::<Vec<_>>());
-    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce. With
-    // few, the shots' part may come out as large as the whole; at most three quarters of the variance are theirs.
-    let sd_shot = rms(&shots).min(total * (0.75 / inverse).sqrt());
-    let sd_session = (total * total - sd_shot * sd_shot * inverse).max(0.0).sqrt();
-    let n_subjects = subjects(own.iter().map(|r| r.subject));
-    TierError { tier, sd_shot, sd_session, n_subjects, n_changes: own.len() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::shot;
-
-    /// Errors of ±`error` in turn, seen at slope 1/1.25 with an offset.
-    fn cases(error: f64) -> Vec<CalibrationCase> {
-        (0..60)
-            .map(|i| {
-                let true_ln = [0.0, -0.1, -0.2, -0.4, 0.15][i % 5];
-                let sign = if (i / 5) % 2 == 0 { 1.0 } else { -1.0 };
-                let x = (true_ln - 0.05) / 1.25 + sign * error;
-                let pair = |ln: f64| vec![shot((ln + 0.02).exp()), shot((ln - 0.02).exp())];
-                CalibrationCase {
-                    subject: format!("s{}", i / 3),
-                    baseline: pair(0.7),
-                    follow_up: pair(0.7 + x),
-                    true_ln,
-                }
-            })
-            .collect()
-    }
-
-    fn made(cases: &[CalibrationCase]) -> Calibration {
-        calibrate("t", "2026-11-22", &["x".into()], cases).unwrap()
-    }
-
-    #[test]
-    fn slope_offset_and_error_are_found() {
-        let table = made(&cases(0.08));
-        let psi = table.measure(Measure::Psi).unwrap();
-        assert!((psi.beta - 1.25).abs() < 0.01, "{psi:?}");
-        assert!((psi.bias + 0.05).abs() < 0.01, "{psi:?}");
-        let half = psi.half_width(QualityTier::Clinic, 2, 2).unwrap();
-        // 20 subjects, slope and offset fitted; R: qt(0.975, 19) = 2.0930
-        let expected = 2.0930 * 0.08 * 1.25 * (20.0_f64 / 18.0 * (1.0 + 1.0 / 20.0)).sqrt();
-        assert!((half / expected - 1.0).abs() < 0.01, "{half}, not {expected}");
-        let single = psi.half_width(QualityTier::Clinic, 1, 1).unwrap();
-        assert!(single > half);
-        assert_eq!(table.n_subjects, 20);
-        assert_eq!(Calibration::from_toml(&table.to_toml()).unwrap(), table);
-    }
-
-    #[test]
-    fn more_changes_of_the_same_patients_do_not_narrow_an_interval_and_more_patients_do() {
-        let half = |cases: &[CalibrationCase]| {
-            let table = made(cases);
-            table.measure(Measure::Psi).unwrap().half_width(QualityTier::Clinic, 2, 2).unwrap()
-        };
-        let once = cases(0.08);
-        let others = once.iter().map(|c| CalibrationCase { subject: format!("other {}", c.subject), ..c.clone() });
-        let others: Vec<CalibrationCase> = others.collect();
-        let alone = half(&once);
-        assert!((half(&[once.clone(), once.clone()].concat()) / alone - 1.0).abs() < 1e-9);
-        assert!(half(&[once, others].concat()) < 0.96 * alone);
-    }
-
-    #[test]
-    fn the_stamp_sees_the_content_and_not_comments() {
-        let table = made(&cases(0.08));
-        let commented = Calibration::from_toml(&format!("# hello\n{}", table.to_toml())).unwrap();
-        assert_eq!(commented.stamp(), table.stamp());
-        assert!(table.stamp().starts_with("t@") && table.stamp().len() == 10, "{}", table.stamp());
-        let rewritten = made(&cases(0.09));
-        assert_eq!(rewritten.id, table.id);
-        assert_ne!(rewritten.stamp(), table.stamp());
-    }
-
-    #[test]
-    fn a_handful_is_refused() {
-        assert!(matches!(calibrate("t", "", &[], &cases(0.1)[..10]), Err(CalibrationError::TooFew { .. })));
-    }
-
-    /// What the conditions add to each case, in turn: the table has to take it off again.
-    #[test]
-    fn what_the_light_did_is_taken_off_and_no_more_than_the_table_has_seen() {
-        let lit = |case: CalibrationCase, i: usize| {
-            let z: f64 = [0.2, -0.15, 0.0, 0.1, -0.05, 0.05, -0.2][i % 7];
-            let shot = |shot: Shot| {
-                let values = shot.values.iter().map(|(m, v)| (*m, v * (0.5 * z).exp())).collect();
-                Shot { values, readings: vec![("ln_shading_ratio".to_owned(), z)], ..shot }
-            };
-            let still = |shot: Shot| Shot { readings: vec![("ln_shading_ratio".to_owned(), 0.0)], ..shot };
-            CalibrationCase {
-                baseline: case.baseline.into_iter().map(still).collect(),
-                follow_up: case.follow_up.into_iter().map(shot).collect(),
-                ..case
-            }
-        };
-        let cases: Vec<CalibrationCase> = cases(0.02).into_iter().enumerate().map(|(i, c)| lit(c, i)).collect();
-        let table = made(&cases);
-        let psi = table.measure(Measure::Psi).unwrap();
-        assert_eq!(psi.covariates.len(), 1, "the other one was not read: {psi:?}");
-        assert!((psi.covariates[0].coefficient - 0.5).abs() < 0.05, "{psi:?}");
-        let half = psi.half_width(QualityTier::Clinic, 2, 2).unwrap();
-        assert!(half < 2.5 * 0.02 * 1.25 * 1.2, "the light is still in the error: {half}");
-
-        let reading = |z: f64| Shot { readings: vec![("ln_shading_ratio".to_owned(), z)], ..shot(2.0) };
-        let observed = |z: f64| psi.observed(&[reading(z)], &[reading(0.0)]).unwrap();
-        assert!((observed(0.2) - (2.0_f64.ln() - 0.1)).abs() < 0.01);
-        assert_eq!(observed(0.2), observed(3.0));
-        assert_eq!(
-            psi.observed(&[shot(2.0)], &[reading(0.0)]).unwrap(),
-            2.0_f64.ln(),
-            "an old photo without the reading"
-        );
-    }
 }

@@ -2,7 +2,7 @@
 
 use cicatrix_model::{Change, ChangeVerdict, Measure, Reason, Region, Series, SeriesSession, Shot};
 
-use crate::calibration::{Calibration, MeasureError, pooled, worst_tier};
+use crate::calibration::{Calibration, MeasureError, Precision, pooled, worst_tier};
 
 /// Computes every follow-up session against the baseline session of the series. A session without a usable shot gets
 /// one row per region that says why.
@@ -79,11 +79,9 @@ fn region_changes(
 ) -> Vec<Change> {
     let tier = worst_tier(before, after);
     let rows = calibration.measures.iter().filter_map(|row| {
-        let count = |shots: &[Shot]| shots.iter().filter(|s| s.value(row.measure).is_some()).count();
         let (x0, x1) = (pooled(before, row.measure)?, pooled(after, row.measure)?);
         let corrected = row.observed(after, before)?;
-        let half = row.half_width(tier?, count(before), count(after))?;
-        let estimate = Estimate::new(row, x0, corrected, half);
+        let estimate = Estimate::new(row, x0, corrected, row.precision(tier?, before, after)?);
         Some(Change {
             session: session.session,
             view: series.view.clone(),
@@ -98,7 +96,7 @@ fn region_changes(
             verdict: estimate.verdict(),
             reason: None,
             quality_tier: tier,
-            n_shots: count(after) as u16,
+            n_shots: after.iter().filter(|s| s.value(row.measure).is_some()).count() as u16,
             endpoint_eligible: session.endpoint_eligible,
             calibration: stamp.to_owned(),
         })
@@ -114,10 +112,12 @@ struct Estimate {
 }
 
 impl Estimate {
-    fn new(row: &MeasureError, before: f64, after: f64, half: f64) -> Self {
+    fn new(row: &MeasureError, before: f64, after: f64, precision: Precision) -> Self {
         let delta = row.beta * (after - before) - row.bias;
+        let half = precision.half_width(delta);
         let told = |v: f64| if row.measure.is_ratio() { 100.0 * v.exp_m1() } else { v };
-        Self { change: told(delta), lo: told(delta - half), hi: told(delta + half), detectable: told(half) }
+        let detectable = told(precision.detectable());
+        Self { change: told(delta), lo: told(delta - half), hi: told(delta + half), detectable }
     }
 
     /// Less is better in every measure that has a direction.
@@ -160,8 +160,23 @@ mod tests {
 
     fn table(sd: f64) -> Calibration {
         let tier = QualityTier::Clinic;
-        let tiers = vec![TierError { tier, sd_shot: 0.0, sd_session: sd, n_subjects: 50, n_changes: 100 }];
-        let measures = vec![MeasureError { measure: Measure::Psi, beta: 1.0, bias: 0.0, covariates: vec![], tiers }];
+        let tiers = vec![TierError {
+            tier,
+            sd_shot: 0.0,
+            sd_session: sd,
+            n_subjects: 50,
+            n_changes: 100,
+            sd_upper_factor: 1.2,
+        }];
+        let measures = vec![MeasureError {
+            measure: Measure::Psi,
+            beta: 1.0,
+            bias: 0.0,
+            proportion: 0.0,
+            covariates: vec![],
+            widening: vec![],
+            tiers,
+        }];
         Calibration { id: "t-1".into(), made: String::new(), sets: vec![], n_subjects: 50, n_changes: 100, measures }
     }
 

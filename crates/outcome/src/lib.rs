@@ -7,11 +7,14 @@ mod agreement;
 mod calibration;
 mod change;
 mod quantile;
+mod tables;
 mod trend;
+mod variance;
 
 pub use agreement::{Agreement, agreement};
-pub use calibration::{Calibration, CalibrationCase, CalibrationError, MeasureError, TierError, calibrate};
+pub use calibration::{Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening};
 pub use change::changes;
+pub use tables::{CalibrationCase, calibrate};
 pub use trend::trends;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From light to bytes: exposure, white balance, vignette, lens, sensor noise, tone curve, sRGB.
+//! From light to bytes: exposure, white balance, vignette, lens, sensor noise, sharpening, tone curve, sRGB.
 
 use crate::blur::{add_scaled, kernel};
 use crate::curve::exp;
@@ -12,6 +12,8 @@ const TONE_STEPS: f32 = 8192.0;
 const LAST_TONE: usize = 16_383;
 /// Linear light above this is rolled off towards white, as phones do.
 const SHOULDER: f32 = 0.7;
+/// Deviation of the blur that sharpening takes for the lens's.
+const SHARPENED_PX: f32 = 1.2;
 /// Contrast turns about this encoded value.
 const PIVOT: f32 = 0.6;
 
@@ -28,6 +30,9 @@ pub(crate) fn develop(
     expose(&mut image, size, shot, exposure);
     let mut image = defocused(image, size, shot.defocus_px);
     add_noise(&mut image, 3 * size.width, shot.noise, sensor);
+    if shot.sharpening > 0.0 {
+        image = sharpened(image, size, shot.sharpening);
+    }
     let table = tone_table(shot.contrast);
     image.iter().map(|&light| table[((light * TONE_STEPS + 0.5) as usize).min(LAST_TONE)]).collect()
 }
@@ -55,6 +60,15 @@ fn defocused(image: Vec<f32>, size: Size, sigma_px: f32) -> Vec<f32> {
     let across = blurred_across(&image, 3 * size.width, &weights);
     drop(image);
     blurred_down(&across, 3 * size.width, &weights)
+}
+
+/// Unsharp mask.
+fn sharpened(image: Vec<f32>, size: Size, amount: f32) -> Vec<f32> {
+    let mut soft = defocused(image.clone(), size, SHARPENED_PX);
+    for (soft, sharp) in soft.iter_mut().zip(&image) {
+        *soft = (sharp + amount * (sharp - *soft)).max(0.0);
+    }
+    soft
 }
 
 fn blurred_across(image: &[f32], length: usize, weights: &[f32]) -> Vec<f32> {

@@ -16,8 +16,6 @@ type Vector = [f32; 3];
 
 /// What a plain returns at 45° and an ambient weight of 0.4.
 const FLAT: f32 = 0.6 * FRAC_1_SQRT_2 + 0.4;
-/// Rounds the lamp's terminator.
-const LAMP_SOFTNESS: f32 = 0.12;
 /// How dark a full shadow is in R, G, B: scattering fills it, with red most.
 const SHADE: [f32; 3] = [0.72, 0.86, 0.94];
 const GLOSS: f32 = 0.16;
@@ -33,6 +31,8 @@ pub(crate) struct Light {
     bend_per_mm: [f32; 2],
     ambient: f32,
     gloss: f32,
+    /// Rounds the lamp's terminator.
+    softness: f32,
 }
 
 impl Light {
@@ -48,6 +48,7 @@ impl Light {
             bend_per_mm: radii_mm.map(|radius| 1.0 / radius),
             ambient: shot.ambient,
             gloss: shot.gloss,
+            softness: shot.light_softness,
         }
     }
 
@@ -69,7 +70,7 @@ impl Light {
         let mut colour = [gloss; 3];
         for (channel, value) in colour.iter_mut().enumerate() {
             let normal = normal(bend, slope(texel, channel));
-            let lit = direct * positive(dot(normal, to_lamp), LAMP_SOFTNESS);
+            let lit = direct * positive(dot(normal, to_lamp), self.softness);
             let shaded = lit * (1.0 - SHADE[channel] * shadow);
             *value += texel[REFLECTANCE + channel] * (shaded + fill * (0.6 + 0.4 * normal[2]));
         }

@@ -103,6 +103,10 @@ pub struct ShotNuisance {
     pub noise: f32,
     /// 94 down to 80.
     pub jpeg_quality: u8,
+    /// Width of the lamp as the skin sees it, which rounds the edge of its light; 0.12 ±0.08.
+    pub light_softness: f32,
+    /// Strength of the sharpening that phones do, 0 to 0.6.
+    pub sharpening: f32,
 }
 
 /// Skin at p moves by `push_mm` · sin(`turn_per_mm` · p + `phase`).
@@ -148,6 +152,8 @@ impl ShotNuisance {
             defocus_px: 0.3 + level * stream.between(0.0, 1.0),
             noise: 0.003 + level * stream.between(0.0, 0.006),
             jpeg_quality: (94.0 - level * stream.between(0.0, 14.0)).round() as u8,
+            light_softness: (0.12 + level * stream.around_zero(0.08)).max(0.02),
+            sharpening: level * stream.between(0.0, 0.6),
         }
     }
 }

@@ -86,9 +86,18 @@ impl Session {
     /// # Panics
     /// If a side is not 32 to 16384 px, or one side is more than three times the other.
     pub fn shoot(&self, shot: u32, size: (u32, u32)) -> Photo {
+        let nuisance = ShotNuisance::draw(&mut self.stream(Purpose::Shot, shot), self.level);
+        self.shoot_in(shot, nuisance, size)
+    }
+
+    /// One photo under conditions of one's choice, such as those of another photo with one thing changed. `shot` still
+    /// numbers the sensor's noise.
+    ///
+    /// # Panics
+    /// As [`Session::shoot`].
+    pub fn shoot_in(&self, shot: u32, nuisance: ShotNuisance, size: (u32, u32)) -> Photo {
         let (width, height) = size;
         let size = Size::checked(size);
-        let nuisance = ShotNuisance::draw(&mut self.stream(Purpose::Shot, shot), self.level);
         let projection = Projection::new(&nuisance, self.radii_mm, size);
         let linear = self.linear_light(&nuisance, &projection, size);
         let mut sensor = self.stream(Purpose::Sensor, shot);

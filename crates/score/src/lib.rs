@@ -6,12 +6,14 @@
 
 mod colour;
 mod mask;
+mod pits;
 mod psi;
 mod relief;
 mod settings;
 
-pub use colour::{delta_ei, delta_mi};
-pub use mask::{ScarMask, SizeClass};
-pub use psi::{psi, ref_energy, scar_area_px};
+pub use colour::{ColourNoise, a_star_ita, delta_ei, delta_mi};
+pub use mask::{FoundAgain, Scar, ScarMask, SizeClass};
+pub use pits::Shot;
+pub use psi::{psi, ref_energy};
 pub use relief::Relief;
 pub use settings::ScoreSettings;

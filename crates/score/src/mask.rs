@@ -1,9 +1,9 @@
 //! Where the scars are, and which skin they are compared with: drawn once, on the baseline.
 
-use cicatrix_photo::{Plane, components, gaussian, masked_gaussian, masked_median};
+use cicatrix_photo::{Plane, components, gaussian};
 
-use crate::relief::Relief;
-use crate::settings::{BANDS, ScoreSettings};
+use crate::pits::{Pits, Shot};
+use crate::settings::ScoreSettings;
 
 /// Scar sizes by the diameter of a circle of equal area: rough names are ice-pick, boxcar and rolling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,69 +28,178 @@ impl SizeClass {
     }
 }
 
+/// One scar of a mask.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scar {
+    pub size: SizeClass,
+    /// Its middle, nodes of the grid.
+    pub centre: [f64; 2],
+}
+
 /// Scars and reference skin of one region on the grid; 0 or 1.
 #[derive(Debug, Clone)]
 pub struct ScarMask {
     pub region: Plane,
+    /// The scars that `psi` is of: those that were drawn, else those that were found sunken.
     pub scar: Plane,
+    /// Sunken and raised ones, where the direction of the light tells a sign.
+    pub depressed: Option<Plane>,
+    pub raised: Option<Plane>,
     /// Skin of the region at a distance from every scar.
     pub reference: Plane,
     /// The scars of each size, in the order of [`SizeClass::ALL`].
     pub sizes: [Plane; 3],
+    pub scars: Vec<Scar>,
 }
 
+/// What a photo shows of a baseline's scars when they are looked for anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundAgain {
+    /// Nodes of the region that stand out as scars.
+    pub nodes: u64,
+    /// Scars of the baseline, by their size there, that have one found in this photo within 3 mm, each its own.
+    pub scars: [u64; 3],
+}
+
+/// A scar of the baseline is found again by one within this, mm: human graders' marks of one scar lie as far apart
+/// (Kang 2016, J. Drugs Dermatol. 15:693).
+const MATCH_MM: f64 = 3.0;
+/// Skin nearer to a pit than this is not looked at for bumps, mm: the rim of a pit looks like one.
+const RIM_MM: f64 = 1.0;
+/// A raised scar is no pore and no grain of skin: least area, mm².
+const LEAST_RAISED_MM2: f64 = 1.0;
+
 impl ScarMask {
-    /// Finds the scars of a region: smoothed band energy, each band in units of its own median over the region,
-    /// above `mask_threshold`. Known limits: shallow rolling scars stay under the threshold, naevi and papules with a
-    /// steep edge may pass it.
-    pub fn find(relief: &Relief, region: &Plane, settings: &ScoreSettings) -> Self {
-        let usable = region.zip(&relief.weight, |r, w| r * w);
-        let prominence = prominence(relief, &usable, settings);
-        let raw = prominence.zip(&usable, |p, u| if p > settings.mask_threshold as f32 { u } else { 0.0 });
-        let mut scar = Plane::filled(region.width, region.height, 0.0);
-        let mut sizes: [Plane; 3] = std::array::from_fn(|_| scar.clone());
-        let mm2 = 1.0 / (relief.px_per_mm * relief.px_per_mm);
-        for piece in components(&raw) {
-            let area = piece.len() as f64 * mm2;
-            if area < LEAST_PIECE_MM2 {
-                continue;
-            }
-            let class = &mut sizes[SizeClass::of(area) as usize];
+    /// Finds the scars of a region (`pits.rs`): pieces that score above `mask_threshold` robust standard deviations
+    /// of ordinary skin, grown by `mask_grow_mm`. The skin that scores are measured by is first the whole region, then
+    /// what the first round leaves of it.
+    pub fn find(shot: &Shot<'_>, region: &Plane, settings: &ScoreSettings) -> Self {
+        let pits = in_two_rounds(shot, region, settings);
+        let usable = region.zip(shot.weight, |r, w| r * w);
+        let scar = pieces_above(&pits.sunken, &usable, settings, shot.px_per_mm);
+        let raised = pits.raised.as_ref().map(|score| {
+            let off = dilate(&scar, RIM_MM * shot.px_per_mm);
+            let mask = above(score, &usable.zip(&off, |u, o| u * (1.0 - o)), settings.raised_threshold);
+            kept(&mask, LEAST_RAISED_MM2, shot.px_per_mm)
+        });
+        let depressed = raised.is_some().then(|| scar.clone());
+        Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
+    }
+
+    /// The scars that a clinic has drawn, each sunken or raised by what the photo shows there.
+    pub fn drawn(shot: &Shot<'_>, region: &Plane, drawn: &Plane, settings: &ScoreSettings) -> Self {
+        let pits = in_two_rounds(shot, region, settings);
+        let scar = region.zip(drawn, |r, d| r * d);
+        let signs = pits.raised.is_some().then(|| by_sign(&scar, &pits.sunken));
+        let (depressed, raised) = signs.unzip();
+        Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
+    }
+
+    fn new(
+        region: &Plane,
+        scar: Plane,
+        depressed: Option<Plane>,
+        raised: Option<Plane>,
+        settings: &ScoreSettings,
+        px_per_mm: f64,
+    ) -> Self {
+        let mut sizes: [Plane; 3] = std::array::from_fn(|_| Plane::filled(scar.width, scar.height, 0.0));
+        let mut scars = Vec::new();
+        for piece in components(&scar) {
+            let size = SizeClass::of(piece.len() as f64 / (px_per_mm * px_per_mm));
+            scars.push(Scar { size, centre: centre(&piece, scar.width) });
             for at in piece {
-                scar.data[at] = 1.0;
-                class.data[at] = 1.0;
+                sizes[size as usize].data[at] = 1.0;
             }
         }
-        let near = dilate(&scar, settings.reference_gap_mm * relief.px_per_mm);
+        let all = raised.as_ref().map_or_else(|| scar.clone(), |raised| scar.zip(raised, f32::max));
+        let near = dilate(&all, settings.reference_gap_mm * px_per_mm);
         let reference = region.zip(&near, |r, n| if n > 0.5 { 0.0 } else { r });
-        Self { region: region.clone(), scar, reference, sizes }
+        Self { region: region.clone(), scar, depressed, raised, reference, sizes, scars }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_scars(region: &Plane) -> Self {
+        let none = Plane::filled(region.width, region.height, 0.0);
+        Self::new(region, none, None, None, &ScoreSettings::default(), 10.0)
     }
 
     pub fn size(&self, class: SizeClass) -> &Plane {
         &self.sizes[class as usize]
     }
+
+    /// Looks for the scars anew in a photo that lies on the same grid. Exploratory: it follows the threshold, not depth.
+    pub fn found_again(&self, shot: &Shot<'_>, settings: &ScoreSettings) -> FoundAgain {
+        let pits = in_two_rounds(shot, &self.region, settings);
+        let usable = self.region.zip(shot.weight, |r, w| r * w);
+        let mask = pieces_above(&pits.sunken, &usable, settings, shot.px_per_mm);
+        let found = components(&mask).iter().map(|piece| centre(piece, mask.width)).collect();
+        let nodes = mask.data.iter().filter(|v| **v > 0.5).count() as u64;
+        FoundAgain { nodes, scars: self.matched(found, MATCH_MM * shot.px_per_mm) }
+    }
+
+    /// How many scars of each size have one of `found` for themselves within `reach`, nearest first.
+    fn matched(&self, mut found: Vec<[f64; 2]>, reach: f64) -> [u64; 3] {
+        let mut counts = [0; 3];
+        for scar in &self.scars {
+            let distance = |c: &[f64; 2]| (c[0] - scar.centre[0]).hypot(c[1] - scar.centre[1]);
+            let nearest = (0..found.len()).min_by(|&a, &b| distance(&found[a]).total_cmp(&distance(&found[b])));
+            if let Some(nearest) = nearest.filter(|&i| distance(&found[i]) <= reach) {
+                found.swap_remove(nearest);
+                counts[scar.size as usize] += 1;
+            }
+        }
+        counts
+    }
 }
 
-/// A speck below this is noise, mm².
-const LEAST_PIECE_MM2: f64 = 0.15;
+fn in_two_rounds(shot: &Shot<'_>, region: &Plane, settings: &ScoreSettings) -> Pits {
+    let usable = region.zip(shot.weight, |r, w| r * w);
+    let first = above(&Pits::of(shot, &usable).sunken, &usable, settings.mask_threshold);
+    let near = dilate(&first, settings.reference_gap_mm * shot.px_per_mm);
+    Pits::of(shot, &usable.zip(&near, |u, n| u * (1.0 - n)))
+}
 
-/// Energy in units of the region's median, bands weighted; 1 is ordinary skin.
-fn prominence(relief: &Relief, usable: &Plane, settings: &ScoreSettings) -> Plane {
-    let mut sum = Plane::filled(usable.width, usable.height, 0.0);
-    let total: f64 = settings.mask_weight.iter().sum();
-    for k in 0..BANDS {
-        if settings.mask_weight[k] <= 0.0 {
-            continue;
-        }
-        let width =
-            settings.mask_smooth * settings.band_sigma_mm[k].max(settings.mask_smooth_floor_mm / settings.mask_smooth);
-        let smooth = masked_gaussian(&relief.band[k].map(|b| b * b), &relief.weight, (width * relief.px_per_mm) as f32);
-        let scale = (settings.mask_weight[k] / total) as f32 / masked_median(&smooth, usable).max(1e-12);
-        for (s, v) in sum.data.iter_mut().zip(&smooth.data) {
-            *s += scale * v;
+fn above(score: &Plane, usable: &Plane, threshold: f64) -> Plane {
+    score.zip(usable, |s, u| if s > threshold as f32 && u > 0.5 { 1.0 } else { 0.0 })
+}
+
+fn pieces_above(score: &Plane, usable: &Plane, settings: &ScoreSettings, px_per_mm: f64) -> Plane {
+    let pieces = kept(&above(score, usable, settings.mask_threshold), settings.least_piece_mm2, px_per_mm);
+    dilate(&pieces, settings.mask_grow_mm * px_per_mm).zip(usable, |m, u| m * f32::from(u8::from(u > 0.5)))
+}
+
+/// The pieces of at least this area.
+fn kept(mask: &Plane, least_mm2: f64, px_per_mm: f64) -> Plane {
+    let mut out = Plane::filled(mask.width, mask.height, 0.0);
+    for piece in components(mask) {
+        if piece.len() as f64 >= least_mm2 * px_per_mm * px_per_mm {
+            for at in piece {
+                out.data[at] = 1.0;
+            }
         }
     }
-    sum
+    out
+}
+
+/// Pieces whose mean score is that of a pit, and the others.
+fn by_sign(scar: &Plane, sunken: &Plane) -> (Plane, Plane) {
+    let empty = || Plane::filled(scar.width, scar.height, 0.0);
+    let (mut depressed, mut raised) = (empty(), empty());
+    for piece in components(scar) {
+        let sum: f32 = piece.iter().map(|&at| sunken.data[at]).sum();
+        let target = if sum >= 0.0 { &mut depressed } else { &mut raised };
+        for at in piece {
+            target.data[at] = 1.0;
+        }
+    }
+    (depressed, raised)
+}
+
+fn centre(piece: &[usize], width: usize) -> [f64; 2] {
+    let n = piece.len() as f64;
+    let sum = piece.iter().fold([0.0, 0.0], |[x, y], at| [x + (at % width) as f64, y + (at / width) as f64]);
+    sum.map(|v| v / n)
 }
 
 /// Grows a mask by about `radius` pixels.

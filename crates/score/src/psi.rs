@@ -1,9 +1,9 @@
 //! The photographic scar index and its companions.
 
-use crate::mask::ScarMask;
+use cicatrix_photo::Plane;
+
 use crate::relief::Relief;
 use crate::settings::{BANDS, ScoreSettings};
-use cicatrix_photo::Plane;
 
 /// `psi`, the photographic scar index: contrast of the scars beyond that of healthy skin, in units of the latter.
 ///
@@ -34,13 +34,4 @@ pub fn ref_energy(relief: &Relief, reference: &Plane, settings: &ScoreSettings) 
     let (energy, n) = relief.mean_energy(reference);
     let sum = (0..BANDS).map(|k| settings.band_weight[k] * energy[k]).sum::<f64>();
     (n >= LEAST_PIXELS && sum > 0.0).then_some((sum, n))
-}
-
-/// Pixels of the region that stand out from this photo's own reference skin as scars do, found anew in each photo.
-/// Its share of the region is `scar_area_frac`, times the area of a pixel `scar_area_mm2`. Exploratory: it follows
-/// the threshold, not depth.
-pub fn scar_area_px(relief: &Relief, mask: &ScarMask, settings: &ScoreSettings) -> (u64, u64) {
-    let found = ScarMask::find(relief, &mask.region, settings);
-    let count = |p: &Plane| p.data.iter().filter(|v| **v > 0.5).count() as u64;
-    (count(&found.scar), count(&mask.region))
 }

@@ -2,11 +2,19 @@
 
 use cicatrix_photo::{Plane, masked_gaussian};
 
+use crate::pits::Shot;
 use crate::settings::{BANDS, ScoreSettings};
 
 /// Coarser than this (σ, mm) relief is read in red, finer in green. Blood absorbs green and hardly red: redness that
 /// fades would else be taken for relief that fills. Finer than this, red is blurred by scatter under the skin.
 const RED_FROM_MM: f64 = 0.3;
+
+/// What of ln light is relief: green where it is fine, red where it is coarse.
+pub(crate) fn plain_shade([ln_red, ln_green, _]: [&Plane; 3], weight: &Plane, px_per_mm: f64) -> Plane {
+    let colour = ln_green.zip(ln_red, |g, r| g - r);
+    let colour = masked_gaussian(&colour, weight, (RED_FROM_MM * px_per_mm) as f32);
+    ln_green.zip(&colour, |g, c| g - c)
+}
 
 /// Bands of the logarithm of light.
 #[derive(Debug, Clone)]
@@ -19,11 +27,10 @@ pub struct Relief {
 }
 
 impl Relief {
-    /// `B_k = (G_σk − G_2σk) ∗ (ln G − G_0.3mm ∗ (ln G − ln R))`. `weight` is 0 outside the photo and on highlights.
-    pub fn new(ln_red: &Plane, ln_green: &Plane, weight: &Plane, px_per_mm: f64, settings: &ScoreSettings) -> Self {
-        let colour = ln_green.zip(ln_red, |g, r| g - r);
-        let colour = masked_gaussian(&colour, weight, (RED_FROM_MM * px_per_mm) as f32);
-        let ln = ln_green.zip(&colour, |g, c| g - c);
+    /// `B_k = (G_σk − G_2σk) ∗ (ln G − G_0.3mm ∗ (ln G − ln R))`.
+    pub fn new(shot: &Shot<'_>, settings: &ScoreSettings) -> Self {
+        let (weight, px_per_mm) = (shot.weight, shot.px_per_mm);
+        let ln = plain_shade(shot.ln, weight, px_per_mm);
         let sigma = |k: usize| (settings.band_sigma_mm[k] * px_per_mm) as f32;
         let ladder: Vec<Plane> = (0..BANDS).map(|k| masked_gaussian(&ln, weight, sigma(k))).collect();
         let band = std::array::from_fn(|k| {
@@ -79,8 +86,10 @@ mod tests {
     #[test]
     fn exposure_cancels_and_contrast_counts_squared() {
         let weight = Plane::filled(200, 150, 1.0);
-        let energy =
-            |plane: &Plane| Relief::new(plane, plane, &weight, 10.0, &ScoreSettings::default()).mean_energy(&weight).0;
+        let energy = |plane: &Plane| {
+            let shot = Shot { ln: [plane; 3], weight: &weight, light: None, px_per_mm: 10.0 };
+            Relief::new(&shot, &ScoreSettings::default()).mean_energy(&weight).0
+        };
         let (dark, bright, strong) =
             (energy(&texture(0.1, -2.0)), energy(&texture(0.1, -0.5)), energy(&texture(0.2, -2.0)));
         for k in 0..BANDS {

@@ -11,13 +11,14 @@ pub struct ScoreSettings {
     pub band_sigma_mm: [f64; BANDS],
     /// Weight of each band in `psi`, ≥ 0. The coarse bands hold undulation and light as well as scars.
     pub band_weight: [f64; BANDS],
-    /// Weight of each band in the search for scars.
-    pub mask_weight: [f64; BANDS],
-    /// Energy is smoothed over this multiple of the band's σ (at least `mask_smooth_floor_mm`) before the threshold.
-    pub mask_smooth: f64,
-    pub mask_smooth_floor_mm: f64,
-    /// A scar stands out from the region's median energy by this factor.
+    /// Skin that stands out as a pit by this many robust standard deviations of ordinary skin is a scar.
     pub mask_threshold: f64,
+    /// The same for a raised scar. Grains and papules are bumps too, so more is asked of it.
+    pub raised_threshold: f64,
+    /// The mask is grown by this, mm: the walls belong to the scar.
+    pub mask_grow_mm: f64,
+    /// A speck below this is noise, mm².
+    pub least_piece_mm2: f64,
     /// Skin nearer to a scar than this is no reference skin, mm.
     pub reference_gap_mm: f64,
     /// Less scar than this in a region is none, mm².
@@ -31,10 +32,10 @@ impl Default for ScoreSettings {
         Self {
             band_sigma_mm: [0.2, 0.4, 0.8, 1.6],
             band_weight: [1.0, 1.0, 0.5, 0.25],
-            mask_weight: [0.0, 1.0, 1.0, 0.5],
-            mask_smooth: 1.5,
-            mask_smooth_floor_mm: 0.6,
-            mask_threshold: 2.0,
+            mask_threshold: 2.5,
+            raised_threshold: 4.0,
+            mask_grow_mm: 0.2,
+            least_piece_mm2: 0.3,
             reference_gap_mm: 0.5,
             least_scar_mm2: 2.0,
             highlight: 0.85,

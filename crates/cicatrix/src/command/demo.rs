@@ -25,8 +25,6 @@ const SIZE: (u32, u32) = (1200, 900);
 const SHOTS: u32 = 2;
 const CLINIC: &str = "c-demo";
 const VIEW: &str = "closeup.left_cheek";
-/// Nuisance of a clinic that keeps its protocol.
-const LEVEL: f32 = 0.5;
 
 pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
     let bucket = args.dir.join("bucket");
@@ -135,7 +133,7 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
 /// Makes the bucket, patient by patient; what is there already is left. Returns the photos made.
 async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result<usize> {
     let path = args.dir.join("truth.json");
-    let made_from = format!("seed {}, {} sessions", args.seed, args.sessions);
+    let made_from = format!("seed {}, {} sessions, level {}", args.seed, args.sessions, args.level);
     if path.exists() {
         let before = Truth::read(&path)?.made_from.unwrap_or_default();
         if before != made_from {
@@ -158,10 +156,11 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
         std::sync::Arc::new(tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
     for number in 0..args.patients {
         let (bucket, bar, room) = (bucket.to_owned(), bar.clone(), room.clone());
-        let (seed, sessions) = (args.seed.wrapping_add(u64::from(number)), args.sessions);
+        let seed = args.seed.wrapping_add(u64::from(number));
+        let (sessions, level) = (args.sessions, args.level);
         tasks.spawn(async move {
             let _room = room.acquire_owned().await?;
-            tokio::task::spawn_blocking(move || patient(&bucket, number, seed, sessions, &bar)).await?
+            tokio::task::spawn_blocking(move || patient(&bucket, number, seed, sessions, level, &bar)).await?
         });
     }
     let mut photos = Vec::new();
@@ -185,6 +184,7 @@ fn patient(
     number: u32,
     seed: u64,
     sessions: u32,
+    level: f32,
     bar: &ProgressBar,
 ) -> anyhow::Result<(Vec<PhotoTruth>, usize)> {
     let name = format!("pt-{:04}", number + 1);
@@ -212,7 +212,7 @@ fn patient(
             continue;
         }
         std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let session = skin.session(index, sessions, LEVEL);
+        let session = skin.session(index, sessions, level);
         let mut entries = Vec::new();
         for shot in 1..=SHOTS {
             let photo = session.shoot(shot, SIZE);

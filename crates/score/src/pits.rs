@@ -1,0 +1,176 @@
+//! Where skin is sunken or raised: its shading along the light.
+//!
+//! To first order a photo shows the slope of the skin towards the light, `ln I = … + s · ∂h/∂l`. A pit is therefore a
+//! pair: its side towards the light dark, the other bright. The derivative along the light of the photo, smoothed at
+//! scale σ, is the second derivative of the smoothed height, which peaks in the middle of a pit (and is negative on a
+//! bump): `D_σ = −(l·∇G_σ) ∗ ln I`. Deep pits are also dark themselves, whatever the direction, since they see less of the
+//! room: `B_σ = −(G_σ − G_1.6σ) ∗ ln I`. The score is `Σ_σ D_σ + ½ B_σ`, σ from 0.3 to 1.5 mm, each term in units of its
+//! own robust standard deviation on the skin, and the sum again.
+//!
+//! Colour is no evidence: redness and pigment have no such pairs. Blotches, naevi and stains are still contrast, so for
+//! `D` they are taken out first: where skin differs in brightness as it differs in colour, that is pigment. The slopes of
+//! red against `ln G − ln R` and `ln B − ln G` are fitted robustly in the photo itself, on bands from 0.5 to 2.5 mm.
+//!
+//! Known limits: shallow rolling scars stay under the relief of ordinary skin and cannot be seen (`docs/accuracy.md` has
+//! the share by shape); gloss, which has colour too, weakens the separation; a wrinkle across the light is a long pit; a
+//! papule is a bump like a raised scar. Without a direction of light only `B` is left, which finds less, and no sign.
+
+use cicatrix_photo::{Plane, gaussian, masked_gaussian, masked_median};
+use nalgebra::{Matrix2, Vector2};
+
+use crate::relief::plain_shade;
+
+/// Scales, σ in mm.
+const SIGMA_MM: [f64; 5] = [0.3, 0.45, 0.7, 1.0, 1.5];
+/// Weight of darkness beside the pair.
+const DARKNESS: f32 = 0.5;
+/// Shade wider than this is the cheek's own roundness, σ in mm.
+const BACKGROUND_MM: f64 = 4.0;
+/// Colour finer than this is noise, σ in mm.
+const COLOUR_MM: f64 = 0.3;
+/// Bands on which the slopes of pigment are fitted: σ and 2.5 σ, mm.
+const PIGMENT_MM: [f64; 2] = [0.5, 1.0];
+const ROUNDS: usize = 3;
+
+/// A photo of skin on the grid, natural logarithms of linear light.
+#[derive(Debug, Clone, Copy)]
+pub struct Shot<'a> {
+    /// Red, green, blue.
+    pub ln: [&'a Plane; 3],
+    /// 1 where the photo shows skin that can be used.
+    pub weight: &'a Plane,
+    /// Unit vector towards the light in the photo, if it is known.
+    pub light: Option<[f64; 2]>,
+    pub px_per_mm: f64,
+}
+
+/// Scores of a region in robust standard deviations of its skin.
+pub(crate) struct Pits {
+    /// High in a pit.
+    pub(crate) sunken: Plane,
+    /// High on a bump; none without a direction of light.
+    pub(crate) raised: Option<Plane>,
+}
+
+impl Pits {
+    /// Scores of a photo, `skin` being where its ordinary skin is. Computed on every second node, which still samples the
+    /// finest scale well.
+    pub(crate) fn of(shot: &Shot<'_>, skin: &Plane) -> Self {
+        let (width, height) = (skin.width, skin.height);
+        let ln = shot.ln.map(Plane::half);
+        let (weight, skin) = (shot.weight.half().map(whole), skin.half().map(whole));
+        let px = shot.px_per_mm / 2.0;
+        let plain = plain_shade(ln.each_ref(), &weight, px);
+        let flat = |shade: &Plane| {
+            let wide = masked_gaussian(shade, &weight, (BACKGROUND_MM * px) as f32);
+            shade.zip(&wide, |s, w| s - w).zip(&weight, |d, w| d * w)
+        };
+        let dark = flat(&plain);
+        let pair = shot.light.map(|light| (light, flat(&without_pigment(&plain, &ln, &weight, &skin, px))));
+        let mut sunken = Plane::filled(skin.width, skin.height, 0.0);
+        let mut bumps = sunken.clone();
+        for sigma in SIGMA_MM.map(|mm| (mm * px) as f32) {
+            let darkness = gaussian(&dark, 1.6 * sigma).zip(&gaussian(&dark, sigma), |wide, fine| wide - fine);
+            add(&mut sunken, &darkness, DARKNESS / spread(&darkness, &skin));
+            if let Some((light, shade)) = &pair {
+                let slope = derivative(&gaussian(shade, sigma), *light);
+                let unit = 1.0 / spread(&slope, &skin);
+                add(&mut sunken, &slope, -unit);
+                add(&mut bumps, &slope, unit);
+            }
+        }
+        let told = |score: &Plane| {
+            let unit = 1.0 / spread(score, &skin);
+            doubled(score, width, height).map(|v| v * unit)
+        };
+        Self { sunken: told(&sunken), raised: pair.is_some().then(|| told(&bumps)) }
+    }
+}
+
+fn whole(share: f32) -> f32 {
+    f32::from(u8::from(share > 0.99))
+}
+
+fn add(sum: &mut Plane, term: &Plane, factor: f32) {
+    for (s, t) in sum.data.iter_mut().zip(&term.data) {
+        *s += factor * t;
+    }
+}
+
+/// The shade less what goes with colour.
+fn without_pigment(plain: &Plane, ln: &[Plane; 3], weight: &Plane, skin: &Plane, px: f64) -> Plane {
+    let colours = [ln[1].zip(&ln[0], |g, r| g - r), ln[2].zip(&ln[1], |b, g| b - g)];
+    let band = |plane: &Plane, mm: f64| {
+        let blurred = |mm: f64| masked_gaussian(plane, weight, (mm * px) as f32);
+        blurred(mm).zip(&blurred(2.5 * mm), |fine, coarse| fine - coarse)
+    };
+    let mut samples = Vec::new();
+    for mm in PIGMENT_MM {
+        let bands = [&colours[0], &colours[1], &ln[0]].map(|plane| band(plane, mm).data);
+        let usable = (0..skin.data.len()).filter(|&i| skin.data[i] * weight.data[i] > 0.5);
+        samples.extend(usable.map(|i| bands.each_ref().map(|b| f64::from(b[i]))));
+    }
+    let slopes = pigment_slopes(&samples);
+    let pigment = colours[0].zip(&colours[1], |a, b| slopes[0] as f32 * a + slopes[1] as f32 * b);
+    plain.zip(&masked_gaussian(&pigment, weight, (COLOUR_MM * px) as f32), |shade, pigment| shade - pigment)
+}
+
+/// Slopes of the third number on the first two, by least squares with far ones left out; 0 where they tell nothing.
+fn pigment_slopes(samples: &[[f64; 3]]) -> Vector2<f64> {
+    let mut slopes = Vector2::zeros();
+    let mut cut = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let (mut normal, mut right) = (Matrix2::zeros(), Vector2::zeros());
+        let residual = |s: &[f64; 3], slopes: &Vector2<f64>| (s[2] - s[0] * slopes[0] - s[1] * slopes[1]).abs();
+        for s in samples.iter().filter(|s| residual(s, &slopes) <= cut) {
+            let x = Vector2::new(s[0], s[1]);
+            normal += x * x.transpose();
+            right += x * s[2];
+        }
+        let Some(factor) = normal.cholesky() else { return Vector2::zeros() };
+        slopes = factor.solve(&right);
+        let mut distances: Vec<f64> = samples.iter().map(|s| residual(s, &slopes)).collect();
+        let middle = distances.len() / 2;
+        cut = 3.0 * 1.4826 * *distances.select_nth_unstable_by(middle, f64::total_cmp).1;
+    }
+    slopes
+}
+
+/// Derivative along a direction, by central differences.
+fn derivative(plane: &Plane, along: [f64; 2]) -> Plane {
+    let (w, h) = (plane.width, plane.height);
+    let mut out = Plane::filled(w, h, 0.0);
+    let [ax, ay] = along.map(|v| 0.5 * v as f32);
+    for y in 0..h {
+        let (up, down) = (plane.row(y.saturating_sub(1)), plane.row((y + 1).min(h - 1)));
+        let row = plane.row(y);
+        for (x, value) in out.row_mut(y).iter_mut().enumerate() {
+            *value = ax * (row[(x + 1).min(w - 1)] - row[x.saturating_sub(1)]) + ay * (down[x] - up[x]);
+        }
+    }
+    out
+}
+
+/// Robust standard deviation over the skin.
+fn spread(plane: &Plane, skin: &Plane) -> f32 {
+    let size = plane.map(f32::abs);
+    (1.4826 * masked_median(&size, skin)).max(1e-9)
+}
+
+/// Twice the size, straight lines between.
+fn doubled(plane: &Plane, width: usize, height: usize) -> Plane {
+    let mut out = Plane::filled(width, height, 0.0);
+    for y in 0..height {
+        let v = (0.5 * y as f32 - 0.25).clamp(0.0, plane.height as f32 - 1.0);
+        let (y0, fy) = (v as usize, v.fract());
+        let (top, bottom) = (plane.row(y0), plane.row((y0 + 1).min(plane.height - 1)));
+        for (x, value) in out.row_mut(y).iter_mut().enumerate() {
+            let u = (0.5 * x as f32 - 0.25).clamp(0.0, plane.width as f32 - 1.0);
+            let (x0, fx) = (u as usize, u.fract());
+            let x1 = (x0 + 1).min(plane.width - 1);
+            let (a, b) = (top[x0] + fx * (top[x1] - top[x0]), bottom[x0] + fx * (bottom[x1] - bottom[x0]));
+            *value = a + fy * (b - a);
+        }
+    }
+    out
+}
