@@ -71,8 +71,8 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let grid = grid(&located, &frame, &scale, protocol.grid_pitch_mm)?;
     let patch = resample(&frame, &grid, |place| place);
     let mut area = Plane::filled(grid.width, grid.height, 0.0);
-    let planes: Vec<(Region, Plane)> = located.iter().map(|r| (r.name.clone(), rasterize(r, &grid))).collect();
-    for (_, plane) in &planes {
+    let planes: Vec<Plane> = located.iter().map(|r| rasterize(&grid, |place| r.contains(place))).collect();
+    for plane in &planes {
         area = area.zip(plane, f32::max);
     }
     let chart = Chart::of(&frame);
@@ -85,11 +85,17 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let relief = Relief::new(&shot, &protocol.score);
     let mut skin = Plane::filled(grid.width, grid.height, 0.0);
     let mut found = Vec::new();
-    for (name, plane) in planes {
-        let mask = ScarMask::find(&shot, &plane, &protocol.score);
+    for (region, plane) in located.iter().zip(&planes) {
+        let mask = match region.scars.is_empty() {
+            true => ScarMask::find(&shot, plane, &protocol.score),
+            false => {
+                let drawn = rasterize(&grid, |place| region.is_scar(place));
+                ScarMask::drawn(&shot, plane, &drawn, &protocol.score)
+            }
+        };
         skin = skin.zip(&mask.reference, f32::max);
         let noise = ColourNoise::of(&ln[0], &ln[1], &weight, &mask, px_per_mm);
-        found.push(RegionReference { name, mask, noise });
+        found.push(RegionReference { name: region.name.clone(), mask, noise });
     }
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
     let shading = Shading::of(ln.each_ref(), &skin.zip(&weight, |s, w| s * w), px_per_mm);
@@ -113,6 +119,26 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
 }
 
 impl Reference {
+    /// The grid over the baseline's photo that all of this lies on.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Width and height of the baseline's photo, px.
+    pub fn photo_size(&self) -> (usize, usize) {
+        (self.prepared.width, self.prepared.height)
+    }
+
+    /// Scars and reference skin of each region.
+    pub fn masks(&self) -> impl Iterator<Item = (&Region, &ScarMask)> {
+        self.regions.iter().map(|region| (&region.name, &region.mask))
+    }
+
+    /// Unit vector in the photo towards the light, where the skin's roundness tells it.
+    pub fn towards_light(&self) -> Option<[f64; 2]> {
+        self.shading.and_then(|shading| shading.towards_light())
+    }
+
     /// Area of a grid node in mm², where the scale is known.
     pub(crate) fn node_mm2(&self) -> Option<f64> {
         let pitch_mm = self.grid.pitch_px / self.scale.px_per_mm;
@@ -144,11 +170,11 @@ fn grid(located: &[LocatedRegion], frame: &Frame, scale: &Scale, pitch_mm: f64) 
     Ok(Grid { origin_px: [x0, y0], pitch_px, width, height })
 }
 
-fn rasterize(region: &LocatedRegion, grid: &Grid) -> Plane {
+fn rasterize(grid: &Grid, inside: impl Fn([f64; 2]) -> bool) -> Plane {
     let mut plane = Plane::filled(grid.width, grid.height, 0.0);
     for row in 0..grid.height {
         for (column, value) in plane.row_mut(row).iter_mut().enumerate() {
-            *value = f32::from(u8::from(region.contains(grid.place(column, row))));
+            *value = f32::from(u8::from(inside(grid.place(column, row))));
         }
     }
     plane

@@ -27,8 +27,11 @@ fn jpeg(frame: &Frame) -> Vec<u8> {
 /// Redness and pigment of the scars, and how the colours were made comparable.
 fn colours(baseline: &[u8], follow_up: &[u8], itself: bool) -> ([f64; 2], ColourCalibration) {
     let name = Region::new("cheek_l").expect("a name");
-    let regions =
-        [RegionPolygon { name, polygon_px: vec![[150.0, 120.0], [1250.0, 120.0], [1250.0, 700.0], [150.0, 700.0]] }];
+    let regions = [RegionPolygon {
+        name,
+        polygon_px: vec![[150.0, 120.0], [1250.0, 120.0], [1250.0, 700.0], [150.0, 700.0]],
+        scars: vec![],
+    }];
     let photo = |bytes| Photo { bytes, extension: "jpg", px_per_mm: Some(20.0), regions: &regions };
     let protocol = Protocol::from_toml("id = 'test-1'").expect("a protocol");
     let reference = prepare(&photo(baseline), &protocol).expect("a baseline");

@@ -28,7 +28,8 @@ pub(crate) struct Global {
     /// Database of the ledger, sqlite://path [default: sqlite://cicatrix.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
-    /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, locate, evaluate); logs as JSON
+    /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, locate, score,
+    /// evaluate, repeatability); logs as JSON
     /// on stderr. Tables: export --format json
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -74,9 +75,13 @@ pub(crate) enum Command {
     Align(AlignArgs),
     /// What is found in a photo: colour cards and how well they correct its colours
     Locate(LocateArgs),
+    /// Measure one photo, or one against another, and show which scars are measured
+    Score(ScoreArgs),
     /// Compare results with known truth: registration, agreement, false change
     Evaluate(EvaluateArgs),
-    /// Make a calibration table from results with known truth
+    /// A clinic's own noise floor: score a folder or bucket, compare the two shots of each visit
+    Repeatability(RepeatabilityArgs),
+    /// Make a calibration table from results with known truth, or from a clinic's repeated shots
     Calibrate(CalibrateArgs),
     /// Settings: show, check, schema of the manifest
     Config {
@@ -260,6 +265,22 @@ pub(crate) struct LocateArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct ScoreArgs {
+    /// The photo; a manifest.json beside it tells its scale, regions and drawn scars
+    pub(crate) photo: PathBuf,
+    /// The photo that it is compared with: regions and scars are found there
+    #[arg(long, value_name = "PHOTO")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Pixels per millimetre on the skin, where no manifest says it
+    #[arg(long, value_name = "N")]
+    pub(crate) px_per_mm: Option<f64>,
+    /// Writes the baseline as PNG with its regions (blue), its scars (vermilion; raised ones purple) and an arrow along
+    /// the light (yellow)
+    #[arg(long, value_name = "PNG")]
+    pub(crate) overlay: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct EvaluateArgs {
     /// Folder with the photos whose results are in the database
     pub(crate) source: PathBuf,
@@ -272,10 +293,26 @@ pub(crate) struct EvaluateArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct RepeatabilityArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder or s3://bucket/prefix for derived pictures; 'none' makes none
+    #[arg(long, value_name = "PLACE", default_value = "none")]
+    pub(crate) out: String,
+    /// Writes a Bland–Altman plot
+    #[arg(long, value_name = "SVG")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CalibrateArgs {
     /// Database with results and its truth, DB=TRUTH.json; may be given several times
-    #[arg(long = "from", value_name = "DB=TRUTH", required = true)]
+    #[arg(long = "from", value_name = "DB=TRUTH", required_unless_present = "repeats")]
     pub(crate) from: Vec<String>,
+    /// Database of a clinic whose sessions have two shots of a view: the table in force with this clinic's own error
+    /// between shots
+    #[arg(long, value_name = "DB", conflicts_with = "from")]
+    pub(crate) repeats: Option<String>,
     /// Name of the table with its version
     #[arg(long)]
     pub(crate) id: String,

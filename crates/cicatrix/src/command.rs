@@ -1,6 +1,6 @@
 //! One file for each command.
 
-mod align;
+pub(crate) mod align;
 mod calibrate;
 mod config;
 mod demo;
@@ -9,7 +9,9 @@ mod evaluate;
 mod export;
 mod jobs;
 mod locate;
+mod repeatability;
 mod run;
+mod score;
 mod status;
 mod truth;
 
@@ -39,8 +41,10 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Jobs { action } => jobs::jobs(action, &settings, &global).await,
         Command::Align(align) => align::align(&align, &settings, &global),
         Command::Locate(args) => locate::locate(&args, &settings, &global),
+        Command::Score(args) => score::score(&args, &settings, &global),
+        Command::Repeatability(args) => repeatability::repeatability(&args, &settings, &global).await,
         Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
-        Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate).await,
+        Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate, &settings).await,
         Command::Config { action } => config::config(&action, &settings),
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {

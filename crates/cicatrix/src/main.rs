@@ -1,10 +1,12 @@
 //! The binary: reads what was typed and configured, wires the backends, prints.
 
 mod args;
+mod canvas;
 mod command;
 mod config;
 mod exit;
 mod logs;
+mod plot;
 mod print;
 
 use std::process::ExitCode;

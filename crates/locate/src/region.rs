@@ -5,6 +5,8 @@ use cicatrix_model::{Region, RegionPolygon};
 pub struct LocatedRegion {
     pub name: Region,
     pub polygon_px: Vec<[f64; 2]>,
+    /// Outlines of its scars, where somebody drew them.
+    pub scars: Vec<Vec<[f64; 2]>>,
 }
 
 /// Why a region cannot be scored.
@@ -32,11 +34,15 @@ fn whole(width: usize, height: usize) -> LocatedRegion {
     let margin = FRAME_MARGIN * width.min(height) as f64;
     let (right, bottom) = (width as f64 - 1.0 - margin, height as f64 - 1.0 - margin);
     let polygon_px = vec![[margin, margin], [right, margin], [right, bottom], [margin, bottom]];
-    LocatedRegion { name: Region::whole(), polygon_px }
+    LocatedRegion { name: Region::whole(), polygon_px, scars: vec![] }
 }
 
 fn located(polygon: &RegionPolygon, width: f64, height: f64) -> Result<LocatedRegion, RegionProblem> {
-    let region = LocatedRegion { name: polygon.name.clone(), polygon_px: polygon.polygon_px.clone() };
+    let region = LocatedRegion {
+        name: polygon.name.clone(),
+        polygon_px: polygon.polygon_px.clone(),
+        scars: polygon.scars.clone(),
+    };
     let inside = polygon.polygon_px.iter().filter(|[x, y]| *x >= 0.0 && *y >= 0.0 && *x < width && *y < height);
     let share = inside.count() as f64 / polygon.polygon_px.len() as f64;
     if share < LEAST_IN_FRAME || region.area() < 100.0 {
@@ -63,18 +69,27 @@ impl LocatedRegion {
         })
     }
 
-    /// Whether a place lies inside, by crossing number.
-    pub fn contains(&self, [x, y]: [f64; 2]) -> bool {
-        let p = &self.polygon_px;
-        let mut inside = false;
-        for i in 0..p.len() {
-            let (a, b) = (p[i], p[(i + 1) % p.len()]);
-            if (a[1] > y) != (b[1] > y) && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) {
-                inside = !inside;
-            }
-        }
-        inside
+    /// Whether a place lies inside.
+    pub fn contains(&self, place: [f64; 2]) -> bool {
+        is_inside(&self.polygon_px, place)
     }
+
+    /// Whether a place lies in one of the drawn scars.
+    pub fn is_scar(&self, place: [f64; 2]) -> bool {
+        self.scars.iter().any(|scar| is_inside(scar, place))
+    }
+}
+
+/// By crossing number.
+fn is_inside(p: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
+    let mut inside = false;
+    for i in 0..p.len() {
+        let ([ax, ay], [bx, by]) = (p[i], p[(i + 1) % p.len()]);
+        if (ay > y) != (by > y) && x < (bx - ax) * (y - ay) / (by - ay) + ax {
+            inside = !inside;
+        }
+    }
+    inside
 }
 
 #[cfg(test)]
@@ -82,7 +97,7 @@ mod tests {
     use super::*;
 
     fn polygon(points: &[[f64; 2]]) -> RegionPolygon {
-        RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px: points.to_vec() }
+        RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px: points.to_vec(), scars: vec![] }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub const SCHEMA: &str = "cicatrix.session/1";
 
 /// A photo with more regions than this was not drawn by a hand.
 const MOST_REGIONS: usize = 32;
+const MOST_SCARS: usize = 512;
 
 /// Why a manifest cannot be used although it is well-formed JSON.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -148,10 +149,18 @@ pub struct PhotoEntry {
 pub struct RegionPolygon {
     pub name: Region,
     pub polygon_px: Vec<[f64; 2]>,
+    /// Outlines of the region's scars, each as a polygon. Drawn ones are measured instead of those that the program would
+    /// find; at most 512.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scars: Vec<Vec<[f64; 2]>>,
 }
 
 fn one() -> u16 {
     1
+}
+
+fn is_polygon(points: &[[f64; 2]]) -> bool {
+    (3..=4096).contains(&points.len()) && points.iter().flatten().all(|c| c.is_finite())
 }
 
 impl SessionManifest {
@@ -189,9 +198,14 @@ impl SessionManifest {
                         region.name
                     )));
                 }
-                let finite = region.polygon_px.iter().flatten().all(|c| c.is_finite());
-                if region.polygon_px.len() < 3 || region.polygon_px.len() > 4096 || !finite {
+                if !is_polygon(&region.polygon_px) {
                     return Err(problem("a region polygon needs 3 to 4096 finite points"));
+                }
+                if region.scars.len() > MOST_SCARS || !region.scars.iter().all(|scar| is_polygon(scar)) {
+                    return Err(problem(&format!(
+                        "'scars' of region '{}' are at most {MOST_SCARS} polygons of 3 to 4096 finite points each",
+                        region.name
+                    )));
                 }
             }
             if !seen.insert((&photo.view, photo.n)) {
@@ -246,6 +260,16 @@ mod tests {
         manifest.photos[0].regions.push(named(MOST_REGIONS));
         let many = manifest.validate().unwrap_err().to_string();
         assert!(many.contains("33 regions"), "{many}");
+    }
+
+    #[test]
+    fn a_scar_needs_three_points() {
+        let mut manifest = example();
+        manifest.photos[0].regions[0].scars = vec![vec![[1.0, 1.0], [2.0, 1.0], [2.0, 2.0]]];
+        manifest.validate().unwrap();
+        manifest.photos[0].regions[0].scars.push(vec![[1.0, 1.0], [2.0, 1.0]]);
+        let said = manifest.validate().unwrap_err().to_string();
+        assert!(said.contains("'scars' of region 'cheek_l'"), "{said}");
     }
 
     #[test]

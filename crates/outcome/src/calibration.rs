@@ -32,7 +32,6 @@ pub struct TierError {
     pub n_subjects: usize,
     pub n_changes: usize,
     /// The true deviation lies under this many times the row's with 95 %, by χ² of m − 1 degrees of freedom.
-    #[serde(default)]
     pub sd_upper_factor: f64,
 }
 
@@ -111,7 +110,7 @@ impl Calibration {
         toml::to_string(self).expect("a table of plain values can be written")
     }
 
-    /// Id with the start of a digest over the content, `rendered-1@0123abcd`: a table that was written anew under its
+    /// Id with the start of a digest over the content, `rendered-2@0123abcd`: a table that was written anew under its
     /// old id is another one. Comments and layout of the file do not matter.
     pub fn stamp(&self) -> String {
         let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();

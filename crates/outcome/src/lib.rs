@@ -7,6 +7,7 @@ mod agreement;
 mod calibration;
 mod change;
 mod quantile;
+mod repeatability;
 mod tables;
 mod trend;
 mod variance;
@@ -14,6 +15,7 @@ mod variance;
 pub use agreement::{Agreement, agreement};
 pub use calibration::{Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening};
 pub use change::changes;
+pub use repeatability::{NoiseFloor, Repeat, Visit, noise_floor, recalibrate, repeats};
 pub use tables::{CalibrationCase, calibrate};
 pub use trend::trends;
 

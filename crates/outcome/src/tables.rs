@@ -34,10 +34,10 @@ pub struct CalibrationCase {
 }
 
 /// Patients that a table needs. Error bars from 7 gave 7 to 12 % false changes at a nominal 5 %.
-const LEAST_SUBJECTS: usize = 35;
+pub(crate) const LEAST_SUBJECTS: usize = 35;
 /// A tier with fewer subjects, or fewer repeated shots, than this borrows from all tiers; a measure with fewer subjects
 /// has no row.
-const LEAST_PER_TIER: usize = 8;
+pub(crate) const LEAST_PER_TIER: usize = 8;
 /// Readings that the contrast of scars is corrected by.
 const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 /// Readings whose distance from the baseline's makes any measure less sure.
@@ -77,7 +77,7 @@ struct Residual<'a> {
 }
 
 /// How many different ones.
-fn subjects<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+pub(crate) fn subjects<'a>(names: impl Iterator<Item = &'a str>) -> usize {
     names.collect::<BTreeSet<_>>().len()
 }
 

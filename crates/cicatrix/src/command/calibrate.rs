@@ -1,17 +1,40 @@
-//! `calibrate`: an error table from results whose truth is known.
+//! `calibrate`: an error table from results whose truth is known, or from repeated shots.
 
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_outcome::{CalibrationCase, calibrate};
+use cicatrix_outcome::{Calibration, CalibrationCase, calibrate, recalibrate};
 
 use crate::args::CalibrateArgs;
 use crate::command::export::open_existing;
+use crate::command::repeatability::visits;
 use crate::command::truth::{Truth, measured};
+use crate::config::Config;
 use crate::exit;
 use crate::print::out;
 
-pub(crate) async fn calibrate_command(args: &CalibrateArgs) -> anyhow::Result<u8> {
+pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -> anyhow::Result<u8> {
+    let made = jiff::Zoned::now().date().to_string();
+    let table = match &args.repeats {
+        Some(db) => {
+            let ledger = open_existing(db).await?;
+            let visits = visits(&ledger).await?;
+            recalibrate(&settings.calibration()?, &args.id, &made, db, &visits)
+                .map_err(|e| exit::bad_input(e.to_string()))?
+        }
+        None => from_truth(args, &made).await?,
+    };
+    let text = table.to_toml();
+    if args.output == Path::new("-") {
+        out(&text)?;
+    } else {
+        std::fs::write(&args.output, text).with_context(|| format!("cannot write {}", args.output.display()))?;
+        out(&format!("{} subjects, {} changes: {}", table.n_subjects, table.n_changes, args.output.display()))?;
+    }
+    Ok(exit::DONE)
+}
+
+async fn from_truth(args: &CalibrateArgs, made: &str) -> anyhow::Result<Calibration> {
     let mut cases = Vec::new();
     let mut sets = Vec::new();
     for pair in &args.from {
@@ -22,16 +45,7 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs) -> anyhow::Result<u8
         cases.extend(cases_of(db, Path::new(truth), &name).await?);
         sets.push(name);
     }
-    let made = jiff::Zoned::now().date().to_string();
-    let table = calibrate(&args.id, &made, &sets, &cases)?;
-    let text = table.to_toml();
-    if args.output == Path::new("-") {
-        out(&text)?;
-    } else {
-        std::fs::write(&args.output, text).with_context(|| format!("cannot write {}", args.output.display()))?;
-        out(&format!("{} subjects, {} changes: {}", table.n_subjects, table.n_changes, args.output.display()))?;
-    }
-    Ok(exit::DONE)
+    calibrate(&args.id, made, &sets, &cases).map_err(|e| exit::bad_input(e.to_string()))
 }
 
 /// The folder that holds the truth names the set.

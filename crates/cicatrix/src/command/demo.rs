@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_ledger::Table;
-use cicatrix_phantom::{Patient, Photo};
+use cicatrix_phantom::{Patient, Photo, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use crate::args::{DemoArgs, Global, RunArgs, SourceArgs};
+use crate::command::align::write_png;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
 use crate::command::run::night;
@@ -151,16 +152,18 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
         ProgressStyle::with_template("{bar:32} {pos}/{len} photos rendered")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
+    let masks = args.dir.join("masks");
+    std::fs::create_dir_all(&masks).with_context(|| format!("cannot make {}", masks.display()))?;
     let mut tasks = JoinSet::new();
     let room =
         std::sync::Arc::new(tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
     for number in 0..args.patients {
-        let (bucket, bar, room) = (bucket.to_owned(), bar.clone(), room.clone());
+        let (bucket, masks, bar, room) = (bucket.to_owned(), masks.clone(), bar.clone(), room.clone());
         let seed = args.seed.wrapping_add(u64::from(number));
         let (sessions, level) = (args.sessions, args.level);
         tasks.spawn(async move {
             let _room = room.acquire_owned().await?;
-            tokio::task::spawn_blocking(move || patient(&bucket, number, seed, sessions, level, &bar)).await?
+            tokio::task::spawn_blocking(move || patient(&bucket, &masks, number, seed, sessions, level, &bar)).await?
         });
     }
     let mut photos = Vec::new();
@@ -181,6 +184,7 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
 /// Renders one patient's course into the bucket.
 fn patient(
     bucket: &Path,
+    masks: &Path,
     number: u32,
     seed: u64,
     sessions: u32,
@@ -217,6 +221,9 @@ fn patient(
         for shot in 1..=SHOTS {
             let photo = session.shoot(shot, SIZE);
             entries.push(save(&photo, shot, index, &path)?);
+            if (index, shot) == (0, 1) {
+                save_mask(&session, &photo, &masks.join(format!("{name}.png")))?;
+            }
             made += 1;
             bar.inc(1);
         }
@@ -240,6 +247,13 @@ fn save(photo: &Photo, shot: u32, index: u32, folder: &Path) -> anyhow::Result<s
         "view": VIEW, "n": shot, "file": file, "sha256": sha256, "bytes": bytes.len(),
         "px_per_mm": photo.truth.px_per_mm, "regions": regions,
     }))
+}
+
+/// Writes the true depth of the scars as the photo shows them, 5 µm a grey step.
+fn save_mask(session: &Session, photo: &Photo, path: &Path) -> anyhow::Result<()> {
+    let grey = |depth_mm: f32| (depth_mm / 0.005).round().clamp(0.0, 255.0) as u8;
+    let samples: Vec<u8> = session.scar_depth_in(photo).into_iter().map(grey).collect();
+    write_png(path, &samples, photo.width as usize, photo.height as usize)
 }
 
 fn manifest(patient: &str, index: u32, date: &Date, photos: Vec<serde_json::Value>) -> serde_json::Value {

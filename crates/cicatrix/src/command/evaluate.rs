@@ -1,31 +1,36 @@
 //! `evaluate`: results against known truth. It reports what it finds; nothing in it decides a number.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod masks;
+mod registration;
 
-use anyhow::Context;
-use cicatrix_align::{Prepared, Registration, register};
-use cicatrix_assess::Protocol;
+use std::collections::BTreeMap;
+
 use cicatrix_ledger::{Ledger, State, Table};
 use cicatrix_outcome::agreement;
 use serde::Serialize;
 
 use crate::args::{EvaluateArgs, Global};
-use crate::command::align::prepared;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
-use crate::command::truth::{PhotoTruth, Truth};
+use crate::command::truth::Truth;
 use crate::config::Config;
 use crate::exit;
 use crate::print::{TextTable, out};
+use masks::{MaskReport, masks};
+use registration::{RegistrationReport, registration};
 
 pub(crate) async fn evaluate(args: &EvaluateArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let truth = Truth::read(&args.truth)?;
     let ledger = open_existing(&settings.db).await?;
-    let mut report =
-        Report { photos: photos(&ledger).await?, change: change(&ledger, &truth).await?, registration: None };
+    let protocol = settings.protocol()?;
+    let mut report = Report {
+        photos: photos(&ledger).await?,
+        change: change(&ledger, &truth).await?,
+        masks: masks(&args.source, &args.truth, &truth, &protocol)?,
+        registration: None,
+    };
     if !args.no_registration {
-        report.registration = registration(&args.source, &args.truth, &truth, &settings.protocol()?)?;
+        report.registration = registration(&args.source, &args.truth, &truth, &protocol)?;
     }
     if global.json {
         out(&serde_json::to_string(&report)?)?;
@@ -39,6 +44,8 @@ pub(crate) async fn evaluate(args: &EvaluateArgs, settings: &Config, global: &Gl
 struct Report {
     photos: Photos,
     change: ChangeReport,
+    /// None where the truth has no masks.
+    masks: Option<MaskReport>,
     registration: Option<RegistrationReport>,
 }
 
@@ -72,17 +79,6 @@ struct ChangeReport {
     wrong_direction: usize,
     found_large_improvements: usize,
     large_improvement_n: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct RegistrationReport {
-    pairs: usize,
-    refused: usize,
-    /// Median over pairs of each pair's median and 95th percentile; the worst pair. None when all were refused.
-    median_px: Option<f64>,
-    p95_px: Option<f64>,
-    worst_median_px: Option<f64>,
-    worst_p95_px: Option<f64>,
 }
 
 async fn photos(ledger: &Ledger) -> anyhow::Result<Photos> {
@@ -149,68 +145,6 @@ fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     values.get(((values.len() as f64 - 1.0) * q).max(0.0).round() as usize).copied()
 }
 
-fn registration(
-    source: &Path,
-    truth_path: &Path,
-    truth: &Truth,
-    protocol: &Protocol,
-) -> anyhow::Result<Option<RegistrationReport>> {
-    let Some(step) = truth.map_step_px else { return Ok(None) };
-    let beside = truth_path.parent().unwrap_or(Path::new("."));
-    let (mut medians, mut tails, mut refused) = (Vec::<f64>::new(), Vec::<f64>::new(), 0);
-    let mut fixed: Option<(&PhotoTruth, Prepared)> = None;
-    for photo in &truth.photos {
-        let path = source.join(&photo.file);
-        let ready = prepared(&path, protocol)?;
-        let Some(map) = &photo.map_from_baseline else {
-            fixed = Some((photo, ready));
-            continue;
-        };
-        let Some((_, baseline)) = fixed.as_ref().filter(|(f, _)| f.patient == photo.patient) else { continue };
-        match register(baseline, &ready, &protocol.align) {
-            Ok(registration) => {
-                let mut errors = errors(&registration, &beside.join(map), step, &ready)?;
-                medians.extend(quantile(&mut errors, 0.5));
-                tails.extend(quantile(&mut errors, 0.95));
-            }
-            Err(_) => refused += 1,
-        }
-    }
-    Ok(Some(RegistrationReport {
-        pairs: medians.len() + refused,
-        refused,
-        worst_median_px: quantile(&mut medians, 1.0),
-        worst_p95_px: quantile(&mut tails, 1.0),
-        median_px: quantile(&mut medians, 0.5),
-        p95_px: quantile(&mut tails, 0.5),
-    }))
-}
-
-/// Distances in px between the registration and the true map, at the nodes that both photos show.
-fn errors(registration: &Registration, map: &Path, step: f64, moving: &Prepared) -> anyhow::Result<Vec<f64>> {
-    let bytes = std::fs::read(map).with_context(|| format!("cannot read {}", map.display()))?;
-    let file = npyz::NpyFile::new(&bytes[..]).with_context(|| format!("{} is no array", map.display()))?;
-    let shape = file.shape().to_vec();
-    let [rows, columns, 2] = shape[..] else {
-        return Err(exit::bad_input(format!(
-            "{} has the shape {shape:?}, [rows, columns, 2] is needed",
-            map.display()
-        )));
-    };
-    let places: Vec<f32> = file.into_vec().with_context(|| format!("{} is no float32 array", map.display()))?;
-    let mut errors = Vec::new();
-    for i in 0..(rows * columns) as usize {
-        let [x, y] = [f64::from(places[2 * i]), f64::from(places[2 * i + 1])];
-        let inside = x >= 0.0 && y >= 0.0 && x < moving.width as f64 && y < moving.height as f64;
-        if inside {
-            let node = |k: usize| (k as f64 + 0.5) * step;
-            let [u, v] = registration.map([node(i % columns as usize), node(i / columns as usize)]);
-            errors.push((u - x).hypot(v - y));
-        }
-    }
-    Ok(errors)
-}
-
 /// A dash for what could not be computed.
 fn told(value: Option<f64>, digits: usize) -> String {
     value.map_or("–".to_owned(), |v| format!("{v:.digits$}"))
@@ -229,6 +163,11 @@ impl Report {
             row("worst pair, median px", told(r.worst_median_px, 2), r.pairs);
             row("worst pair, p95 px", told(r.worst_p95_px, 2), r.pairs);
             row("pairs refused", r.refused.to_string(), r.pairs);
+        }
+        if let Some(m) = &self.masks {
+            row("scars: share of their volume that is found", format!("{:.2}", m.volume_held), m.patients);
+            row("scars: share of what is found that is scar", format!("{:.2}", m.precision), m.patients);
+            row("scars: Dice", format!("{:.2}", m.dice), m.patients);
         }
         let c = &self.change;
         row("sessions not measurable", c.not_measurable.to_string(), c.n);

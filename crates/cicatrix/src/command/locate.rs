@@ -7,14 +7,11 @@ use cicatrix_photo::Frame;
 use serde_json::{Value, json};
 
 use crate::args::{Global, LocateArgs};
-use crate::command::align::{read, write_png};
+use crate::canvas::{Canvas, GREEN, VERMILION};
+use crate::command::align::read;
 use crate::config::Config;
 use crate::exit;
 use crate::print::out;
-
-/// Colours of the overlay: Okabe–Ito bluish green for what is used, vermilion for what is not.
-const USED: [u8; 3] = [0, 158, 115];
-const NOT_USED: [u8; 3] = [213, 94, 0];
 
 pub(crate) fn locate(args: &LocateArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let frame = read(&args.photo, &settings.protocol()?.limits)?;
@@ -86,33 +83,22 @@ fn described(card: &Card, correction: Option<&Correction>) -> Value {
     })
 }
 
-/// The upright photo with the outline of each card and a cross on each patch; a line joins the neutral patches, white to
-/// black, so that it shows which way round the card was read.
+/// The upright photo with the outline of each card and a cross on each patch, green where it is used; a line joins the
+/// neutral patches, white to black, so that it shows which way round the card was read.
 fn draw(path: &Path, frame: &Frame, found: &[(Card, Option<Correction>)]) -> anyhow::Result<()> {
-    let mut rgb = frame.to_srgb8();
-    let mut line = |a: [f64; 2], b: [f64; 2], colour: [u8; 3]| {
-        let steps = (a[0] - b[0]).abs().max((a[1] - b[1]).abs()).ceil().max(1.0);
-        for i in 0..=steps as usize {
-            let t = i as f64 / steps;
-            let [x, y] = [0, 1].map(|k| (a[k] + t * (b[k] - a[k])).round());
-            if x >= 0.0 && y >= 0.0 && x < frame.width as f64 && y < frame.height as f64 {
-                let at = 3 * (y as usize * frame.width + x as usize);
-                rgb[at..at + 3].copy_from_slice(&colour);
-            }
-        }
-    };
+    let mut canvas = Canvas::on(frame);
     for (card, correction) in found {
-        let colour = if correction.is_some() { USED } else { NOT_USED };
+        let colour = if correction.is_some() { GREEN } else { VERMILION };
         for i in 0..4 {
-            line(card.corners_px[i], card.corners_px[(i + 1) % 4], colour);
+            canvas.line(card.corners_px[i], card.corners_px[(i + 1) % 4], colour);
         }
-        line(card.patches[FIRST_NEUTRAL].centre_px, card.patches[PATCHES - 1].centre_px, colour);
+        canvas.line(card.patches[FIRST_NEUTRAL].centre_px, card.patches[PATCHES - 1].centre_px, colour);
         for patch in &card.patches {
-            let (colour, arm) = (if patch.usable { USED } else { NOT_USED }, card.pitch_px / 6.0);
+            let (colour, arm) = (if patch.usable { GREEN } else { VERMILION }, card.pitch_px / 6.0);
             let [x, y] = patch.centre_px;
-            line([x - arm, y], [x + arm, y], colour);
-            line([x, y - arm], [x, y + arm], colour);
+            canvas.line([x - arm, y], [x + arm, y], colour);
+            canvas.line([x, y - arm], [x, y + arm], colour);
         }
     }
-    write_png(path, &rgb, frame.width, frame.height)
+    canvas.save(path)
 }

@@ -396,7 +396,7 @@ async fn a_baseline_shot_without_regions_does_not_stand_in_for_one_that_has_them
     let drawn = |shot: u16| {
         let mut sessions = course(2);
         let polygon_px = vec![[0.0, 0.0], [100.0, 0.0], [100.0, 100.0]];
-        let region = RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px };
+        let region = RegionPolygon { name: Region::new("cheek_l").unwrap(), polygon_px, scars: vec![] };
         sessions[0].photos[usize::from(shot) - 1].regions = vec![region];
         sessions
     };

@@ -1,0 +1,233 @@
+//! `score`: one photo measured, or one against another, without a database.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
+use cicatrix_model::{
+    Change, PhotoEntry, RegionPolygon, Series, SeriesSession, SessionKey, SessionManifest, Shot, View,
+};
+use cicatrix_outcome::{Calibration, changes};
+use cicatrix_photo::{Frame, Plane};
+use serde_json::json;
+
+use crate::args::{Global, ScoreArgs};
+use crate::canvas::{Canvas, PURPLE, SKY, VERMILION, YELLOW};
+use crate::command::align::read;
+use crate::config::Config;
+use crate::exit;
+use crate::print::{TextTable, out};
+
+pub(crate) fn score(args: &ScoreArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let protocol = settings.protocol()?;
+    let itself = args.baseline.is_none();
+    let described = Described::of(args.baseline.as_ref().unwrap_or(&args.photo), args)?;
+    let reference = prepare(&described.photo(), &protocol)
+        .map_err(|e| exit::bad_input(format!("{}: {e}", described.path.display())))?;
+    if let Some(path) = &args.overlay {
+        draw(path, &read(&described.path, &protocol.limits)?, &reference)?;
+    }
+    let baseline = measured(&reference, &described, true, &protocol)?;
+    let follow_up = match itself {
+        true => None,
+        false => Some(measured(&reference, &Described::of(&args.photo, args)?, false, &protocol)?),
+    };
+    let rows = match &follow_up {
+        Some(follow_up) => against(&baseline, follow_up, &settings.calibration()?),
+        None => vec![],
+    };
+    if global.json {
+        let told = json!({"baseline": baseline, "photo": follow_up, "changes": rows});
+        out(&told.to_string())?;
+    } else {
+        tell(&reference, &baseline, follow_up.as_ref(), &rows)?;
+    }
+    Ok(exit::DONE)
+}
+
+/// A photo with what is said of it: in the manifest beside it, or on the command line.
+pub(crate) struct Described {
+    pub(crate) path: PathBuf,
+    bytes: Vec<u8>,
+    extension: String,
+    px_per_mm: Option<f64>,
+    regions: Vec<RegionPolygon>,
+}
+
+impl Described {
+    fn of(path: &Path, args: &ScoreArgs) -> anyhow::Result<Self> {
+        let mut described = Self::beside_manifest(path)?;
+        described.px_per_mm = args.px_per_mm.or(described.px_per_mm);
+        Ok(described)
+    }
+
+    pub(crate) fn beside_manifest(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned();
+        let entry = entry(path)?;
+        let px_per_mm = entry.as_ref().and_then(|e| e.px_per_mm);
+        let regions = entry.map(|e| e.regions).unwrap_or_default();
+        Ok(Self { path: path.to_owned(), bytes, extension, px_per_mm, regions })
+    }
+
+    pub(crate) fn photo(&self) -> Photo<'_> {
+        Photo { bytes: &self.bytes, extension: &self.extension, px_per_mm: self.px_per_mm, regions: &self.regions }
+    }
+}
+
+/// What the manifest beside a photo says of it, if there is one.
+fn entry(path: &Path) -> anyhow::Result<Option<PhotoEntry>> {
+    let manifest = path.with_file_name("manifest.json");
+    let Ok(text) = std::fs::read(&manifest) else { return Ok(None) };
+    let wrong = |e: &dyn std::fmt::Display| exit::bad_input(format!("{}: {e}", manifest.display()));
+    let read: SessionManifest = serde_json::from_slice(&text).map_err(|e| wrong(&e))?;
+    read.validate().map_err(|e| wrong(&e))?;
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    Ok(read.photos.into_iter().find(|photo| photo.file == name))
+}
+
+fn measured(
+    reference: &Reference,
+    described: &Described,
+    itself: bool,
+    protocol: &Protocol,
+) -> anyhow::Result<Measurement> {
+    match assess(reference, &described.photo(), itself, false, protocol) {
+        Assessment::Measured(measurement) => Ok(*measurement),
+        Assessment::NotMeasurable { reasons, detail, .. } => {
+            let codes: Vec<&str> = reasons.iter().map(|r| r.code()).collect();
+            let advice = reasons.first().map_or("", |r| r.advice());
+            let said =
+                format!("{}: not measurable, {}: {detail}; {advice}", described.path.display(), codes.join(", "));
+            Err(exit::bad_input(said))
+        }
+    }
+}
+
+/// Two photos as a series of two days, which ones does not matter.
+fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibration) -> Vec<Change> {
+    let day = |ordinal| SessionKey { date: jiff::civil::date(2000, 1, 1), ordinal };
+    let session = |measurement: &Measurement, ordinal, is_baseline| SeriesSession {
+        session: day(ordinal),
+        is_baseline,
+        endpoint_eligible: true,
+        regions: measurement
+            .regions
+            .iter()
+            .map(|r| (r.region.clone(), vec![shot(measurement, r, is_baseline)]))
+            .collect(),
+        reasons: vec![],
+    };
+    let sessions = vec![session(baseline, 1, true), session(follow_up, 2, false)];
+    changes(&Series { view: View::FaceFrontal, baseline_session: Some(day(1)), sessions }, calibration)
+}
+
+fn shot(measurement: &Measurement, scores: &cicatrix_assess::RegionScores, is_reference: bool) -> Shot {
+    Shot {
+        shot: 1,
+        quality_tier: measurement.tier,
+        is_reference,
+        values: scores.values.iter().map(|v| (v.measure, v.value)).collect(),
+        readings: measurement.readings.iter().map(|r| (r.name.clone(), r.value)).collect(),
+    }
+}
+
+fn tell(
+    reference: &Reference,
+    baseline: &Measurement,
+    follow_up: Option<&Measurement>,
+    rows: &[Change],
+) -> anyhow::Result<()> {
+    for (name, mask) in reference.masks() {
+        let node_mm = reference.grid().pitch_px / baseline.px_per_mm;
+        let area = |plane: &Plane| plane.data.iter().sum::<f32>() as f64 * node_mm * node_mm;
+        let nominal =
+            if baseline.scale_source == cicatrix_model::ScaleSource::Unknown { " (nominal scale)" } else { "" };
+        out(&format!(
+            "{name}: {} scars on {:.0} of {:.0} mm²{nominal}",
+            mask.scars.len(),
+            area(&mask.scar),
+            area(&mask.region)
+        ))?;
+    }
+    match reference.towards_light() {
+        Some([x, y]) => {
+            out(&format!("light from {:.0}° (0° from the right, −90° from above)", y.atan2(x).to_degrees()))?;
+        }
+        None => out("the light's direction cannot be told: sunken and raised scars are not told apart")?,
+    }
+    match follow_up {
+        None => out(values(baseline).to_string().trim_end()),
+        Some(follow_up) => {
+            out(&format!("quality tier {}", follow_up.tier.name()))?;
+            let warned: Vec<&str> = follow_up.warnings.iter().map(|r| r.code()).collect();
+            if !warned.is_empty() {
+                out(&format!("warnings: {}", warned.join(", ")))?;
+            }
+            out(comparison(rows).to_string().trim_end())
+        }
+    }
+}
+
+fn values(measurement: &Measurement) -> TextTable {
+    let mut table = TextTable::new(&["region", "measure", "value", "unit"]);
+    for scores in &measurement.regions {
+        for v in &scores.values {
+            let cells = [
+                scores.region.to_string(),
+                v.measure.to_string(),
+                format!("{:.4}", v.value),
+                v.measure.unit().to_owned(),
+            ];
+            table.push(cells.to_vec());
+        }
+    }
+    table
+}
+
+fn comparison(rows: &[Change]) -> TextTable {
+    let mut table =
+        TextTable::new(&["region", "measure", "baseline", "value", "change", "95 % interval", "detectable", "verdict"]);
+    for row in rows {
+        let number = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
+        let unit = if row.measure.is_ratio() { " %" } else { "" };
+        let digits = if row.measure.is_ratio() { 1 } else { 2 };
+        let told = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:+.digits$}"));
+        table.push(vec![
+            row.region.to_string(),
+            row.measure.to_string(),
+            number(row.baseline_value),
+            number(row.value),
+            format!("{}{unit}", told(row.change_pct)),
+            format!("[{}, {}]", told(row.ci95_lo), told(row.ci95_hi)),
+            told(row.mdc95_pct).replace('+', ""),
+            row.verdict.name().replace('_', " "),
+        ]);
+    }
+    table
+}
+
+/// The baseline with its regions, its scars and the direction that the light comes from.
+fn draw(path: &Path, frame: &Frame, reference: &Reference) -> anyhow::Result<()> {
+    let grid = reference.grid();
+    let at = |plane: &Plane, place: [f64; 2]| {
+        let [x, y] = [0, 1].map(|k| ((place[k] - grid.origin_px[k]) / grid.pitch_px).round());
+        let within = x >= 0.0 && y >= 0.0 && x < grid.width as f64 && y < grid.height as f64;
+        within && plane.row(y as usize)[x as usize] > 0.5
+    };
+    let mut canvas = Canvas::on(frame);
+    for (_, mask) in reference.masks() {
+        canvas.outline(|place| at(&mask.region, place), SKY);
+        if let Some(raised) = &mask.raised {
+            canvas.outline(|place| at(raised, place), PURPLE);
+        }
+        canvas.outline(|place| at(&mask.scar, place), VERMILION);
+    }
+    if let Some(light) = reference.towards_light() {
+        let reach = 0.08 * frame.width as f64;
+        let corner = [reach * 1.4, reach * 1.4];
+        let lamp = [0, 1].map(|k| corner[k] + reach * light[k]);
+        canvas.arrow(lamp, corner, YELLOW);
+    }
+    canvas.save(path)
+}
