@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Repeatability(RepeatabilityArgs),
     /// Make a calibration table from results with known truth, or from a clinic's repeated shots
     Calibrate(CalibrateArgs),
+    /// Write the report of how right changes are, from results with known truth and photos rendered for it
+    Accuracy(AccuracyArgs),
     /// Settings: show, check, schema of the manifest
     Config {
         #[command(subcommand)]
@@ -302,6 +304,25 @@ pub(crate) struct RepeatabilityArgs {
     /// Writes a Bland–Altman plot
     #[arg(long, value_name = "SVG")]
     pub(crate) plot: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AccuracyArgs {
+    /// Database with results and its truth, DB=TRUTH.json; may be given several times. The truth's folder names the set
+    #[arg(long = "set", value_name = "DB=TRUTH", required = true)]
+    pub(crate) sets: Vec<String>,
+    /// Report also on sets that the calibration table was made on
+    #[arg(long)]
+    pub(crate) seen: bool,
+    /// Phantom patients on which one condition at a time is changed, 2 to 40
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=40))]
+    pub(crate) patients: u32,
+    /// Seed of the first of them
+    #[arg(long, default_value_t = 9001)]
+    pub(crate) seed: u64,
+    /// Folder for accuracy.md and its figures
+    #[arg(long, default_value = "docs")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

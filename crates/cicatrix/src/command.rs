@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod accuracy;
 pub(crate) mod align;
 mod calibrate;
 mod config;
@@ -45,6 +46,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Repeatability(args) => repeatability::repeatability(&args, &settings, &global).await,
         Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
         Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate, &settings).await,
+        Command::Accuracy(args) => accuracy::accuracy(&args, &settings, &global).await,
         Command::Config { action } => config::config(&action, &settings),
         Command::Doctor => doctor::doctor(&settings).await,
         Command::Completions { shell } => {

@@ -1,8 +1,8 @@
 //! Change of each session against the baseline, with its interval and one of four verdicts.
 
-use cicatrix_model::{Change, ChangeVerdict, Measure, Reason, Region, Series, SeriesSession, Shot};
+use cicatrix_model::{Change, ChangeVerdict, Measure, QualityTier, Reason, Region, Series, SeriesSession, Shot};
 
-use crate::calibration::{Calibration, MeasureError, Precision, pooled, worst_tier};
+use crate::calibration::{Calibration, MeasureError, pooled, worst_tier};
 
 /// Computes every follow-up session against the baseline session of the series. A session without a usable shot gets
 /// one row per region that says why.
@@ -77,25 +77,22 @@ fn region_changes(
     calibration: &Calibration,
     stamp: &str,
 ) -> Vec<Change> {
-    let tier = worst_tier(before, after);
     let rows = calibration.measures.iter().filter_map(|row| {
-        let (x0, x1) = (pooled(before, row.measure)?, pooled(after, row.measure)?);
-        let corrected = row.observed(after, before)?;
-        let estimate = Estimate::new(row, x0, corrected, row.precision(tier?, before, after)?);
+        let estimate = compare(row, before, after)?;
         Some(Change {
             session: session.session,
             view: series.view.clone(),
             region: region.clone(),
             measure: row.measure,
-            baseline_value: Some(rounded(unscaled(row.measure, x0))),
-            value: Some(rounded(unscaled(row.measure, x1))),
+            baseline_value: Some(rounded(estimate.baseline_value)),
+            value: Some(rounded(estimate.value)),
             change_pct: Some(rounded(estimate.change)),
-            ci95_lo: Some(rounded(estimate.lo)),
-            ci95_hi: Some(rounded(estimate.hi)),
-            mdc95_pct: Some(rounded(estimate.detectable)),
+            ci95_lo: Some(rounded(estimate.ci95_lo)),
+            ci95_hi: Some(rounded(estimate.ci95_hi)),
+            mdc95_pct: Some(rounded(estimate.mdc95)),
             verdict: estimate.verdict(),
             reason: None,
-            quality_tier: tier,
+            quality_tier: Some(estimate.quality_tier),
             n_shots: after.iter().filter(|s| s.value(row.measure).is_some()).count() as u16,
             endpoint_eligible: session.endpoint_eligible,
             calibration: stamp.to_owned(),
@@ -104,25 +101,43 @@ fn region_changes(
     rows.collect()
 }
 
-struct Estimate {
-    change: f64,
-    lo: f64,
-    hi: f64,
-    detectable: f64,
+/// The change of one measure between two sets of shots. Values in the measure's unit; the change, its interval and the
+/// smallest detectable one in percent for ratio measures, else in the unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    pub baseline_value: f64,
+    pub value: f64,
+    pub change: f64,
+    pub ci95_lo: f64,
+    pub ci95_hi: f64,
+    /// The least change whose interval does not hold zero.
+    pub mdc95: f64,
+    pub quality_tier: QualityTier,
+}
+
+/// `None` where one side has no value, or the tier no row.
+pub fn compare(row: &MeasureError, before: &[Shot], after: &[Shot]) -> Option<Estimate> {
+    let (x0, x1) = (pooled(before, row.measure)?, pooled(after, row.measure)?);
+    let quality_tier = worst_tier(before, after)?;
+    let precision = row.precision(quality_tier, before, after)?;
+    let delta = row.beta * (row.observed(after, before)? - x0) - row.bias;
+    let half = precision.half_width(delta);
+    let told = |v: f64| if row.measure.is_ratio() { 100.0 * v.exp_m1() } else { v };
+    Some(Estimate {
+        baseline_value: unscaled(row.measure, x0),
+        value: unscaled(row.measure, x1),
+        change: told(delta),
+        ci95_lo: told(delta - half),
+        ci95_hi: told(delta + half),
+        mdc95: told(precision.detectable()),
+        quality_tier,
+    })
 }
 
 impl Estimate {
-    fn new(row: &MeasureError, before: f64, after: f64, precision: Precision) -> Self {
-        let delta = row.beta * (after - before) - row.bias;
-        let half = precision.half_width(delta);
-        let told = |v: f64| if row.measure.is_ratio() { 100.0 * v.exp_m1() } else { v };
-        let detectable = told(precision.detectable());
-        Self { change: told(delta), lo: told(delta - half), hi: told(delta + half), detectable }
-    }
-
     /// Less is better in every measure that has a direction.
-    fn verdict(&self) -> ChangeVerdict {
-        match (self.lo, self.hi) {
+    pub fn verdict(&self) -> ChangeVerdict {
+        match (self.ci95_lo, self.ci95_hi) {
             (_, hi) if hi < 0.0 => ChangeVerdict::Improved,
             (lo, _) if lo > 0.0 => ChangeVerdict::Worsened,
             _ => ChangeVerdict::NoDetectableChange,
@@ -144,7 +159,7 @@ mod tests {
     use super::*;
     use crate::calibration::TierError;
     use crate::sample::shot;
-    use cicatrix_model::{QualityTier, View};
+    use cicatrix_model::View;
 
     fn session(day: i8, baseline: bool, values: &[f64]) -> SeriesSession {
         let shots: Vec<Shot> = values.iter().map(|v| shot(*v)).collect();

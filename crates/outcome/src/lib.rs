@@ -6,6 +6,8 @@
 mod agreement;
 mod calibration;
 mod change;
+mod held_out;
+mod proportion;
 mod quantile;
 mod repeatability;
 mod tables;
@@ -14,7 +16,9 @@ mod variance;
 
 pub use agreement::{Agreement, agreement};
 pub use calibration::{Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening};
-pub use change::changes;
+pub use change::{Estimate, changes, compare};
+pub use held_out::{Observed, held_out};
+pub use proportion::proportion_interval;
 pub use repeatability::{NoiseFloor, Repeat, Visit, noise_floor, recalibrate, repeats};
 pub use tables::{CalibrationCase, calibrate};
 pub use trend::trends;

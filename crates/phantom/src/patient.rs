@@ -54,6 +54,11 @@ impl Patient {
         self.pigment.tone_class
     }
 
+    /// Mean amount of melanin away from spots: 0.4 very light to 4.4 dark.
+    pub fn melanin_tone(&self) -> f32 {
+        self.pigment.tone
+    }
+
     /// True scar volume at session `index` of `of`, the baseline being session 0.
     pub fn scar_volumes(&self, index: u32, of: u32) -> ScarVolumes {
         let baseline = self.scars.volumes_mm3();

@@ -49,7 +49,7 @@ async fn from_truth(args: &CalibrateArgs, made: &str) -> anyhow::Result<Calibrat
 }
 
 /// The folder that holds the truth names the set.
-fn set_name(truth: &Path) -> String {
+pub(crate) fn set_name(truth: &Path) -> String {
     let folder = truth.parent().and_then(Path::file_name).and_then(|n| n.to_str());
     folder.unwrap_or("unnamed").to_owned()
 }

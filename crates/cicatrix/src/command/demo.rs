@@ -208,6 +208,7 @@ fn patient(
                 shot: shot as u16,
                 file: format!("{folder}/{VIEW}.{shot}.jpg"),
                 map_from_baseline: None,
+                melanin_tone: Some(f64::from(skin.melanin_tone())),
                 truth: VolumeTruth { true_volume_change: skin.true_volume_change(index, sessions) },
             });
         }

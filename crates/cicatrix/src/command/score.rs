@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
-use cicatrix_model::{
-    Change, PhotoEntry, RegionPolygon, Series, SeriesSession, SessionKey, SessionManifest, Shot, View,
-};
-use cicatrix_outcome::{Calibration, changes};
+use cicatrix_model::{Measure, PhotoEntry, Region, RegionPolygon, ScaleSource, SessionManifest, Shot};
+use cicatrix_outcome::{Calibration, Estimate, compare};
 use cicatrix_photo::{Frame, Plane};
 use serde_json::json;
 
@@ -37,7 +35,7 @@ pub(crate) fn score(args: &ScoreArgs, settings: &Config, global: &Global) -> any
         None => vec![],
     };
     if global.json {
-        let told = json!({"baseline": baseline, "photo": follow_up, "changes": rows});
+        let told = json!({"baseline": baseline, "photo": follow_up, "changes": rows.iter().map(told_json).collect::<Vec<_>>()});
         out(&told.to_string())?;
     } else {
         tell(&reference, &baseline, follow_up.as_ref(), &rows)?;
@@ -104,25 +102,25 @@ fn measured(
     }
 }
 
-/// Two photos as a series of two days, which ones does not matter.
-fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibration) -> Vec<Change> {
-    let day = |ordinal| SessionKey { date: jiff::civil::date(2000, 1, 1), ordinal };
-    let session = |measurement: &Measurement, ordinal, is_baseline| SeriesSession {
-        session: day(ordinal),
-        is_baseline,
-        endpoint_eligible: true,
-        regions: measurement
-            .regions
-            .iter()
-            .map(|r| (r.region.clone(), vec![shot(measurement, r, is_baseline)]))
-            .collect(),
-        reasons: vec![],
-    };
-    let sessions = vec![session(baseline, 1, true), session(follow_up, 2, false)];
-    changes(&Series { view: View::FaceFrontal, baseline_session: Some(day(1)), sessions }, calibration)
+/// One region and measure against the baseline.
+type Row = (Region, Measure, Estimate);
+
+fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibration) -> Vec<Row> {
+    let pairs = baseline.regions.iter().filter_map(|before| {
+        let after = follow_up.regions.iter().find(|r| r.region == before.region)?;
+        Some((&before.region, shot(baseline, before, true), shot(follow_up, after, false)))
+    });
+    let rows = pairs.flat_map(|(region, before, after)| {
+        let estimates = calibration.measures.iter().filter_map(move |row| {
+            let estimate = compare(row, std::slice::from_ref(&before), std::slice::from_ref(&after))?;
+            Some((region.clone(), row.measure, estimate))
+        });
+        estimates.collect::<Vec<Row>>()
+    });
+    rows.collect()
 }
 
-fn shot(measurement: &Measurement, scores: &cicatrix_assess::RegionScores, is_reference: bool) -> Shot {
+pub(crate) fn shot(measurement: &Measurement, scores: &cicatrix_assess::RegionScores, is_reference: bool) -> Shot {
     Shot {
         shot: 1,
         quality_tier: measurement.tier,
@@ -136,13 +134,12 @@ fn tell(
     reference: &Reference,
     baseline: &Measurement,
     follow_up: Option<&Measurement>,
-    rows: &[Change],
+    rows: &[Row],
 ) -> anyhow::Result<()> {
     for (name, mask) in reference.masks() {
         let node_mm = reference.grid().pitch_px / baseline.px_per_mm;
         let area = |plane: &Plane| plane.data.iter().sum::<f32>() as f64 * node_mm * node_mm;
-        let nominal =
-            if baseline.scale_source == cicatrix_model::ScaleSource::Unknown { " (nominal scale)" } else { "" };
+        let nominal = if baseline.scale_source == ScaleSource::Unknown { " (nominal scale)" } else { "" };
         out(&format!(
             "{name}: {} scars on {:.0} of {:.0} mm²{nominal}",
             mask.scars.len(),
@@ -185,26 +182,31 @@ fn values(measurement: &Measurement) -> TextTable {
     table
 }
 
-fn comparison(rows: &[Change]) -> TextTable {
+fn comparison(rows: &[Row]) -> TextTable {
     let mut table =
         TextTable::new(&["region", "measure", "baseline", "value", "change", "95 % interval", "detectable", "verdict"]);
-    for row in rows {
-        let number = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-        let unit = if row.measure.is_ratio() { " %" } else { "" };
-        let digits = if row.measure.is_ratio() { 1 } else { 2 };
-        let told = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:+.digits$}"));
+    for (region, measure, estimate) in rows {
+        let (unit, digits) = if measure.is_ratio() { (" %", 1) } else { ("", 2) };
+        let told = |v: f64| format!("{v:+.digits$}");
         table.push(vec![
-            row.region.to_string(),
-            row.measure.to_string(),
-            number(row.baseline_value),
-            number(row.value),
-            format!("{}{unit}", told(row.change_pct)),
-            format!("[{}, {}]", told(row.ci95_lo), told(row.ci95_hi)),
-            told(row.mdc95_pct).replace('+', ""),
-            row.verdict.name().replace('_', " "),
+            region.to_string(),
+            measure.to_string(),
+            format!("{:.3}", estimate.baseline_value),
+            format!("{:.3}", estimate.value),
+            format!("{}{unit}", told(estimate.change)),
+            format!("[{}, {}]", told(estimate.ci95_lo), told(estimate.ci95_hi)),
+            told(estimate.mdc95).replace('+', ""),
+            estimate.verdict().name().replace('_', " "),
         ]);
     }
     table
+}
+
+fn told_json((region, measure, e): &Row) -> serde_json::Value {
+    json!({
+        "region": region, "measure": measure, "baseline_value": e.baseline_value, "value": e.value, "change": e.change,
+        "ci95_lo": e.ci95_lo, "ci95_hi": e.ci95_hi, "mdc95": e.mdc95, "verdict": e.verdict(),
+    })
 }
 
 /// The baseline with its regions, its scars and the direction that the light comes from.

@@ -32,6 +32,9 @@ pub(crate) struct PhotoTruth {
     /// Array of the places of the baseline's nodes in this photo, beside `truth.json`.
     #[serde(default)]
     pub(crate) map_from_baseline: Option<String>,
+    /// Relative amount of melanin, 0.4 very light to 4 dark.
+    #[serde(default)]
+    pub(crate) melanin_tone: Option<f64>,
     pub(crate) truth: VolumeTruth,
 }
 
@@ -49,9 +52,13 @@ impl Truth {
 
     /// True change of a patient's session, as a fraction.
     pub(crate) fn change(&self, patient: &str, session: &str) -> Option<f64> {
+        Some(self.photo(patient, session)?.truth.true_volume_change)
+    }
+
+    /// A photo of a patient's session.
+    pub(crate) fn photo(&self, patient: &str, session: &str) -> Option<&PhotoTruth> {
         let date = session.get(..10)?;
-        let photo = self.photos.iter().find(|p| p.patient == patient && p.session_date == date)?;
-        Some(photo.truth.true_volume_change)
+        self.photos.iter().find(|p| p.patient == patient && p.session_date == date)
     }
 }
 

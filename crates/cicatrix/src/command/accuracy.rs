@@ -1,0 +1,71 @@
+//! `accuracy`: the report of how right changes are, from results with known truth and from photos rendered for it.
+
+mod bias;
+mod report;
+mod sets;
+
+use std::path::Path;
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+
+use crate::args::{AccuracyArgs, Global};
+use crate::command::calibrate::set_name;
+use crate::config::Config;
+use crate::exit;
+use crate::plot::Plot;
+use crate::print::out;
+use bias::Bench;
+use report::Report;
+use sets::Set;
+
+pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let (protocol, calibration) = (settings.protocol()?, settings.calibration()?);
+    let mut sets = Vec::new();
+    for pair in &args.sets {
+        let (db, truth) = pair.rsplit_once('=').ok_or_else(|| {
+            exit::bad_input(format!("'{pair}' is not DB=TRUTH.json, such as sqlite://a.db=truth.json"))
+        })?;
+        let name = set_name(Path::new(truth));
+        if calibration.sets.contains(&name) && !args.seen {
+            return Err(exit::bad_input(format!(
+                "the table {} was made on '{name}': its figures there flatter. Report on another set, or say --seen",
+                calibration.id
+            )));
+        }
+        sets.push(Set::read(db, Path::new(truth), &name).await?);
+    }
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    for set in &sets {
+        let told = set.pooled(&calibration);
+        let plot = Plot {
+            title: format!("{}: change of scars, {} sessions of {} patients", set.name, told.len(), set.patients),
+            x_label: "true change of volume, %".to_owned(),
+            y_label: "change as told, %".to_owned(),
+            points: told.iter().map(|t| (100.0 * t.true_change, t.estimate.change)).collect(),
+            levels: vec![],
+            diagonal: true,
+        };
+        write(&args.out.join(format!("accuracy-{}.svg", set.name)), &plot.svg())?;
+    }
+    let bench = Bench {
+        protocol: &protocol,
+        calibration: &calibration,
+        seeds: args.seed..args.seed + u64::from(args.patients),
+    };
+    let hidden = global.quiet || global.no_progress;
+    let bar =
+        if hidden { ProgressBar::hidden() } else { ProgressBar::new(Bench::steps() as u64 * u64::from(args.patients)) };
+    let biases = bench.biases(|| bar.inc(1));
+    let cross_talk = bench.cross_talk(|| bar.inc(1));
+    bar.finish_and_clear();
+    let report = Report { sets: &sets, calibration: &calibration, biases: &biases, cross_talk: &cross_talk, args };
+    let path = args.out.join("accuracy.md");
+    write(&path, &report.markdown())?;
+    out(&format!("{}", path.display()))?;
+    Ok(exit::DONE)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,272 @@
+//! The report as Markdown.
+
+use std::fmt::Write;
+
+use cicatrix_model::ChangeVerdict;
+use cicatrix_outcome::{Calibration, agreement, proportion_interval};
+
+use super::bias::{Bias, CrossTalk};
+use super::sets::{Set, Told, Variant};
+use crate::args::AccuracyArgs;
+
+pub(super) struct Report<'a> {
+    pub(super) sets: &'a [Set],
+    pub(super) calibration: &'a Calibration,
+    pub(super) biases: &'a [Bias],
+    pub(super) cross_talk: &'a [CrossTalk],
+    pub(super) args: &'a AccuracyArgs,
+}
+
+/// Bounds of melanin between light, medium and dark skin.
+const TONES: [f64; 2] = [1.0, 2.0];
+/// A share with fewer cases than this is not told.
+const LEAST: usize = 3;
+
+impl Report<'_> {
+    pub(super) fn markdown(&self) -> String {
+        let mut text = self.head();
+        text.push_str(&self.by_set());
+        text.push_str(&self.by_tone());
+        text.push_str(&self.ablations());
+        text.push_str(&self.bias_table());
+        text.push_str(&self.misses());
+        text
+    }
+
+    fn head(&self) -> String {
+        let sets: Vec<String> = self.sets.iter().map(|s| format!("--set <DB>=<{}>/truth.json", s.name)).collect();
+        format!(
+            "# Change of scars: how right it is\n\n\
+             On rendered skin with known truth, **not clinically validated**. Written by\n\n\
+             ```sh\ncicatrix accuracy {} --patients {} --seed {} --out docs\n```\n\n\
+             Error table: `{}`, {} patients and {} changes of {}. None of the sets reported here is in it. What is \
+             measured, and how, is in [measures.md](measures.md).\n\n",
+            sets.join(" "),
+            self.args.patients,
+            self.args.seed,
+            self.calibration.stamp(),
+            self.calibration.n_subjects,
+            self.calibration.n_changes,
+            self.calibration.sets.join(", "),
+        )
+    }
+
+    fn by_set(&self) -> String {
+        let mut table = Markdown::new("", self.sets.iter().map(|s| s.name.clone()));
+        let pooled: Vec<Vec<Told>> = self.sets.iter().map(|s| s.pooled(self.calibration)).collect();
+        let single: Vec<Vec<Told>> = self.sets.iter().map(|s| s.single(self.calibration)).collect();
+        table.row("Patients", self.sets.iter().map(|s| s.patients.to_string()));
+        table.row(
+            "Sessions against their baseline; not measurable",
+            self.sets.iter().map(|s| format!("{}; {}", s.cases.len(), s.not_measurable)),
+        );
+        table.row("False changes at true zero, all shots of a session", pooled.iter().map(|t| false_changes(t)));
+        table.row("The same, one shot against one", single.iter().map(|t| false_changes(t)));
+        table.row("95 % intervals that hold the truth", pooled.iter().map(|t| coverage(t)));
+        table.row("The same, one shot against one", single.iter().map(|t| coverage(t)));
+        table.row("MDC95 by unchanged skin, one shot", single.iter().map(|t| mdc_at_zero(t)));
+        table.row("MDC95 by unchanged skin, all shots", pooled.iter().map(|t| mdc_at_zero(t)));
+        table.row("MDC95 as reported, median, one shot", single.iter().map(|t| median_mdc(t)));
+        table.row("MDC95 as reported, median, all shots", pooled.iter().map(|t| median_mdc(t)));
+        table.row("Lin's CCC with the true change of volume, all shots", pooled.iter().map(|t| ccc(t)));
+        table.row("Bias; error, 1.96 SD, all shots", pooled.iter().map(|t| error(t)));
+        table.row("Called improved at true −15 to −25 %", pooled.iter().map(|t| sensitivity(t, -0.25, -0.15)));
+        table.row("Called improved at true −25 % and beyond", pooled.iter().map(|t| sensitivity(t, -1.0, -0.25)));
+        table.row("Wrong direction at a true change of 20 % and more", pooled.iter().map(|t| wrong_direction(t)));
+        let figures: Vec<String> = self.sets.iter().map(|s| format!("![{0}](accuracy-{0}.svg)", s.name)).collect();
+        format!(
+            "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 by unchanged skin is 1.96 times the root mean square of the change told where the truth is zero.\n\n{}\n\n",
+            table.text(),
+            figures.join("\n")
+        )
+    }
+
+    fn by_tone(&self) -> String {
+        let names = ["light", "medium", "dark"];
+        let mut table = Markdown::new("Skin", self.sets.iter().map(|s| s.name.clone()));
+        let pooled: Vec<Vec<Told>> = self.sets.iter().map(|s| s.pooled(self.calibration)).collect();
+        for (i, name) in names.iter().enumerate() {
+            let of = |told: &Vec<Told>| {
+                let own: Vec<&Told> = told.iter().filter(|t| t.melanin.is_some_and(|m| tone(m) == i)).collect();
+                let held = own.iter().filter(|t| holds(t)).count();
+                match own.len() {
+                    n if n < LEAST => "–".to_owned(),
+                    n => format!("{:.1} %; {held} of {n}", 196.0 * rms(own.iter().map(|t| ln_error(t)))),
+                }
+            };
+            table.row(name, pooled.iter().map(of));
+        }
+        format!(
+            "## By skin tone\n\nError on the ln scale, 1.96 times its root mean square; intervals that hold the truth.\n\n{}\n",
+            table.text()
+        )
+    }
+
+    fn ablations(&self) -> String {
+        let mut table = Markdown::new("", self.sets.iter().map(|s| s.name.clone()));
+        for (variant, name) in Variant::ALL {
+            let told = |set: &Set| match set.variant(variant) {
+                Some(a) => format!("{:.1} %; {:.3}", 1.96 * a.sd, a.ccc),
+                None => "–".to_owned(),
+            };
+            table.row(name, self.sets.iter().map(told));
+        }
+        format!(
+            "## Stages left out\n\nError, 1.96 SD; Lin's CCC. Each line is fitted on the other patients of the same set, so that all variants are treated alike; nothing of the error table is in it.\n\n{}\n",
+            table.text()
+        )
+    }
+
+    fn bias_table(&self) -> String {
+        let mut text = String::from(
+            "## One thing at a time\n\nUnchanged skin in a perfect rig, photographed again with one condition changed; mean and standard error over patients. *Told* is the change as reported, *index* that of `psi` itself, before the table takes the conditions off. *Allowed* is what was asked for.\n\n| Condition | Told, % | Index, % | Allowed, % | Refused |\n|---|---|---|---|---|\n",
+        );
+        for b in self.biases {
+            let _ = writeln!(
+                text,
+                "| {} | {:+.1} ± {:.1} | {:+.1} | {} | {} of {} |",
+                b.name,
+                b.mean,
+                b.standard_error,
+                b.raw,
+                b.allowed,
+                b.refused,
+                b.refused + b.patients
+            );
+        }
+        text.push_str("\n| Cross-talk | Mean ± SE | Allowed |\n|---|---|---|\n");
+        for c in self.cross_talk {
+            let _ =
+                writeln!(text, "| {} | {:+.2} ± {:.2} {} | {} |", c.name, c.mean, c.standard_error, c.unit, c.allowed);
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The changes that are furthest off, so that nobody has to look for them.
+    fn misses(&self) -> String {
+        let mut text = String::from(
+            "## The worst\n\nWhere the interval does not hold the truth, or, where all do, the change that is furthest off.\n\n| Set | Patient | True | Told | Interval |\n|---|---|---|---|---|\n",
+        );
+        for set in self.sets {
+            let told = set.pooled(self.calibration);
+            let mut worst: Vec<&Told> = told.iter().filter(|t| !holds(t)).collect();
+            if worst.is_empty() {
+                worst.extend(told.iter().max_by(|a, b| ln_error(a).abs().total_cmp(&ln_error(b).abs())));
+            }
+            for t in worst {
+                let e = &t.estimate;
+                let _ = writeln!(
+                    text,
+                    "| {} | {} | {:+.0} % | {:+.1} % | [{:+.1}, {:+.1}] |",
+                    set.name,
+                    t.subject,
+                    100.0 * t.true_change,
+                    e.change,
+                    e.ci95_lo,
+                    e.ci95_hi
+                );
+            }
+        }
+        text
+    }
+}
+
+fn tone(melanin: f64) -> usize {
+    TONES.iter().filter(|bound| melanin >= **bound).count()
+}
+
+fn holds(told: &Told) -> bool {
+    let truth = 100.0 * told.true_change;
+    told.estimate.ci95_lo <= truth && truth <= told.estimate.ci95_hi
+}
+
+fn ln_error(told: &Told) -> f64 {
+    (told.estimate.change / 100.0).ln_1p() - told.true_change.ln_1p()
+}
+
+fn rms(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0usize), |(s, n), v| (s + v * v, n + 1));
+    (sum / n.max(1) as f64).sqrt()
+}
+
+fn share(k: usize, n: usize) -> String {
+    if n == 0 {
+        return "–".to_owned();
+    }
+    let (low, high) = proportion_interval(k, n);
+    format!("{k} of {n} [{:.1}, {:.1}] %", 100.0 * low, 100.0 * high)
+}
+
+fn false_changes(told: &[Told]) -> String {
+    let still: Vec<&Told> = told.iter().filter(|t| t.true_change == 0.0).collect();
+    let called = still.iter().filter(|t| t.estimate.verdict() != ChangeVerdict::NoDetectableChange).count();
+    share(called, still.len())
+}
+
+fn coverage(told: &[Told]) -> String {
+    share(told.iter().filter(|t| holds(t)).count(), told.len())
+}
+
+fn mdc_at_zero(told: &[Told]) -> String {
+    let still: Vec<f64> = told.iter().filter(|t| t.true_change == 0.0).map(ln_error).collect();
+    match still.len() {
+        n if n < LEAST => "–".to_owned(),
+        n => format!("{:.1} % (n = {n})", 100.0 * (1.96 * rms(still.into_iter())).exp_m1()),
+    }
+}
+
+fn median_mdc(told: &[Told]) -> String {
+    let mut all: Vec<f64> = told.iter().map(|t| t.estimate.mdc95).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).map_or("–".to_owned(), |m| format!("{m:.1} %"))
+}
+
+fn pairs(told: &[Told]) -> Vec<(f64, f64)> {
+    told.iter().map(|t| (t.estimate.change, 100.0 * t.true_change)).collect()
+}
+
+fn ccc(told: &[Told]) -> String {
+    agreement(&pairs(told)).map_or("–".to_owned(), |a| format!("{:.3}", a.ccc))
+}
+
+fn error(told: &[Told]) -> String {
+    agreement(&pairs(told)).map_or("–".to_owned(), |a| format!("{:+.1}; {:.1} %", a.bias, 1.96 * a.sd))
+}
+
+fn sensitivity(told: &[Told], from: f64, to: f64) -> String {
+    let own: Vec<&Told> = told.iter().filter(|t| t.true_change >= from && t.true_change < to).collect();
+    share(own.iter().filter(|t| t.estimate.verdict() == ChangeVerdict::Improved).count(), own.len())
+}
+
+fn wrong_direction(told: &[Told]) -> String {
+    let large: Vec<&Told> = told.iter().filter(|t| t.true_change.abs() >= 0.195).collect();
+    let wrong = |t: &&&Told| match t.estimate.verdict() {
+        ChangeVerdict::Improved => t.true_change > 0.0,
+        ChangeVerdict::Worsened => t.true_change < 0.0,
+        _ => false,
+    };
+    share(large.iter().filter(wrong).count(), large.len())
+}
+
+/// A table whose first column names the rows.
+struct Markdown {
+    text: String,
+}
+
+impl Markdown {
+    fn new(corner: &str, columns: impl Iterator<Item = String>) -> Self {
+        let columns: Vec<String> = columns.collect();
+        let rule = "|---".repeat(columns.len() + 1);
+        Self { text: format!("| {corner} | {} |\n{rule}|\n", columns.join(" | ")) }
+    }
+
+    fn row(&mut self, name: &str, cells: impl Iterator<Item = String>) {
+        let cells: Vec<String> = cells.collect();
+        let _ = writeln!(self.text, "| {name} | {} |", cells.join(" | "));
+    }
+
+    fn text(&self) -> &str {
+        &self.text
+    }
+}

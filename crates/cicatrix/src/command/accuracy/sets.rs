@@ -1,0 +1,146 @@
+//! Figures of one set of results whose truth is known.
+
+use std::path::Path;
+
+use cicatrix_model::{Measure, Shot};
+use cicatrix_outcome::{Agreement, Calibration, Estimate, Observed, agreement, compare, held_out};
+
+use crate::command::export::open_existing;
+use crate::command::truth::{Truth, measured};
+
+/// A session against its baseline, region by region.
+pub(super) struct Case {
+    pub(super) subject: String,
+    pub(super) true_change: f64,
+    pub(super) melanin: Option<f64>,
+    before: Vec<Shot>,
+    after: Vec<Shot>,
+}
+
+/// An estimate beside the truth, fraction.
+pub(super) struct Told {
+    pub(super) subject: String,
+    pub(super) true_change: f64,
+    pub(super) melanin: Option<f64>,
+    pub(super) estimate: Estimate,
+}
+
+pub(super) struct Set {
+    pub(super) name: String,
+    pub(super) cases: Vec<Case>,
+    pub(super) patients: usize,
+    /// Sessions of the truth that have no measured change.
+    pub(super) not_measurable: usize,
+}
+
+impl Set {
+    pub(super) async fn read(db: &str, truth_path: &Path, name: &str) -> anyhow::Result<Self> {
+        let truth = Truth::read(truth_path)?;
+        let ledger = open_existing(db).await?;
+        let mut cases = Vec::new();
+        let found = measured(&ledger).await?;
+        for ((patient, ..), subject) in &found {
+            let Some(baseline) = &subject.baseline else { continue };
+            for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
+                let Some(photo) = truth.photo(patient, session) else { continue };
+                cases.push(Case {
+                    subject: patient.clone(),
+                    true_change: photo.truth.true_volume_change,
+                    melanin: photo.melanin_tone,
+                    before: subject.sessions[baseline].clone(),
+                    after: shots.clone(),
+                });
+            }
+        }
+        ledger.close().await;
+        let mut sessions: Vec<(&str, &str)> =
+            truth.photos.iter().map(|p| (p.patient.as_str(), p.session_date.as_str())).collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        let mut patients: Vec<&str> = sessions.iter().map(|(patient, _)| *patient).collect();
+        patients.dedup();
+        let (all, patients) = (sessions.len() - patients.len(), patients.len());
+        let not_measurable = all.saturating_sub(cases.len());
+        Ok(Self { name: name.to_owned(), cases, patients, not_measurable })
+    }
+
+    /// All shots of a session against all of the baseline.
+    pub(super) fn pooled(&self, calibration: &Calibration) -> Vec<Told> {
+        self.told(calibration, |case| vec![(case.before.clone(), case.after.clone())])
+    }
+
+    /// Each shot of a session against the baseline's reference shot.
+    pub(super) fn single(&self, calibration: &Calibration) -> Vec<Told> {
+        self.told(calibration, |case| {
+            let Some(reference) = case.before.iter().find(|shot| shot.is_reference) else { return vec![] };
+            case.after.iter().map(|shot| (vec![reference.clone()], vec![shot.clone()])).collect()
+        })
+    }
+
+    fn told(&self, calibration: &Calibration, pairs: impl Fn(&Case) -> Vec<(Vec<Shot>, Vec<Shot>)>) -> Vec<Told> {
+        let Some(row) = calibration.measure(Measure::Psi) else { return vec![] };
+        let mut told = Vec::new();
+        for case in &self.cases {
+            for (before, after) in pairs(case) {
+                told.extend(compare(row, &before, &after).map(|estimate| Told {
+                    subject: case.subject.clone(),
+                    true_change: case.true_change,
+                    melanin: case.melanin,
+                    estimate,
+                }));
+            }
+        }
+        told
+    }
+
+    /// Agreement of a variant of the index, its line fitted on the other patients of this set.
+    pub(super) fn variant(&self, variant: Variant) -> Option<Agreement> {
+        let observed: Vec<Observed> = self.cases.iter().filter_map(|case| variant.of(case)).collect();
+        let pairs: Vec<(f64, f64)> = held_out(&observed)
+            .into_iter()
+            .zip(&observed)
+            .filter_map(|(told, case)| Some((100.0 * told?.exp_m1(), 100.0 * case.true_ln.exp_m1())))
+            .collect();
+        agreement(&pairs)
+    }
+}
+
+/// The index with a stage of its method left out.
+#[derive(Clone, Copy)]
+pub(super) enum Variant {
+    Full,
+    WithoutLight,
+    WithoutCovariates,
+    /// Excess contrast of scars, not divided by that of healthy skin.
+    NotSelfReferenced,
+}
+
+impl Variant {
+    pub(super) const ALL: [(Self, &'static str); 4] = [
+        (Self::Full, "as it is"),
+        (Self::WithoutLight, "without the shade of the region"),
+        (Self::WithoutCovariates, "without any covariate"),
+        (Self::NotSelfReferenced, "not divided by healthy skin, no covariate"),
+    ];
+
+    fn of(self, case: &Case) -> Option<Observed> {
+        let mean = |shots: &[Shot], f: &dyn Fn(&Shot) -> Option<f64>| {
+            let values: Vec<f64> = shots.iter().filter_map(f).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let change = |f: &dyn Fn(&Shot) -> Option<f64>| Some(mean(&case.after, f)? - mean(&case.before, f)?);
+        let psi = |shot: &Shot| shot.value(Measure::Psi).map(f64::ln);
+        let excess = |shot: &Shot| Some(psi(shot)? + 0.5 * shot.value(Measure::RefEnergy)?.ln());
+        let observed = match self {
+            Self::NotSelfReferenced => change(&excess)?,
+            _ => change(&psi)?,
+        };
+        let readings: &[&str] = match self {
+            Self::Full => &["ln_ref_energy_ratio", "ln_shading_ratio"],
+            Self::WithoutLight => &["ln_ref_energy_ratio"],
+            Self::WithoutCovariates | Self::NotSelfReferenced => &[],
+        };
+        let covariates = readings.iter().map(|name| change(&|shot: &Shot| shot.reading(name)).unwrap_or(0.0)).collect();
+        Some(Observed { subject: case.subject.clone(), true_ln: case.true_change.ln_1p(), observed, covariates })
+    }
+}
