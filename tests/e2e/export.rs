@@ -13,7 +13,7 @@ use crate::clinic::{CLINIC, Clinic, DAYS, PATIENT, RENDERED, UNDISTURBED, VIEW, 
 /// Columns that scripts outside rely upon (README, "What comes out").
 const CHANGES: &str = "clinic_id patient_id session_date session_no session days_since_baseline view region measure \
     baseline_value value change_pct ci95_lo ci95_hi mdc95_pct verdict reason quality_tier n_shots endpoint_eligible \
-    calibration scale_source";
+    calibration scale_source p_value p_holm";
 const OBSERVATIONS: &str = "clinic_id patient_id session_date session_no days_since_baseline days_since_treatment view \
     shot region measure value unit sd ci95_lo ci95_hi n_pixels quality_tier endpoint_eligible object_key \
     content_sha256 baseline_sha256 protocol_id protocol_digest program_version computed_at session scale_source";

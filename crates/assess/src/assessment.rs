@@ -314,6 +314,7 @@ impl Aligned {
 fn read_exposure(gate: &mut Gate, e: &Exposure, protocol: &Protocol) {
     let g = &protocol.gate;
     gate.read("clipped_high_share", e.clipped_high, g.clipped_share, Reason::Exposure);
+    gate.read("near_white_share", e.near_white, g.near_white_share, Reason::Exposure);
     gate.read("clipped_low_share", e.clipped_low, g.clipped_share, Reason::Exposure);
     gate.read("dark_code", e.median_code, g.dark_code, Reason::Exposure);
     gate.read("bright_code", e.median_code, g.bright_code, Reason::Exposure);

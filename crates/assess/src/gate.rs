@@ -12,6 +12,8 @@ pub struct GateSettings {
     pub px_per_mm: [f64; 2],
     /// Share of the region that is burnt out or black, above.
     pub clipped_share: [f64; 2],
+    /// Share of the region in the bright end, where the tone curve takes contrast away, above.
+    pub near_white_share: [f64; 2],
     /// Median green of the region as sRGB code, outside.
     pub dark_code: [f64; 2],
     pub bright_code: [f64; 2],
@@ -47,6 +49,7 @@ impl Default for GateSettings {
         Self {
             px_per_mm: [10.0, 6.0],
             clipped_share: [0.005, 0.02],
+            near_white_share: [0.03, 0.1],
             dark_code: [0.2, 0.1],
             bright_code: [0.85, 0.95],
             glare_share: [0.02, 0.05],

@@ -340,13 +340,15 @@ pub enum HandlerError {
 /// The one who reads photos and knows the statistics. The ledger calls it; it knows nothing of jobs.
 ///
 /// `assess` may be dropped at any await (shutdown, time-out, cancellation) and must then leave nothing running.
-/// `changes` and `trends` are pure, run inside a write transaction and must be quick.
+/// `changes`, `trends` and `adjusted` are pure, run inside a write transaction and must be quick.
 #[async_trait]
 pub trait Handler: Send + Sync {
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError>;
     fn changes(&self, series: &Series) -> Vec<Change>;
     /// Trends of a series whose changes are these.
     fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend>;
+    /// P-values of one session's tests, adjusted for their number.
+    fn adjusted(&self, p_values: &[f64]) -> Vec<f64>;
 }
 
 #[cfg(test)]

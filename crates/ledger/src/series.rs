@@ -131,6 +131,7 @@ pub(crate) async fn recompute(
     for change in &changes {
         insert_change(conn, clinic, patient, view, change).await?;
     }
+    adjust(conn, handler, clinic, patient).await?;
     delete_trends(conn, clinic, patient, view).await?;
     for trend in &trends {
         insert_trend(conn, clinic, patient, view, trend).await?;
@@ -141,6 +142,45 @@ pub(crate) async fn recompute(
         .bind(view)
         .execute(&mut *conn)
         .await?;
+    Ok(())
+}
+
+/// Adjusts the p-values of the primary measure for all views and regions of each session of a patient: with many of them
+/// a stable patient would else be called changed.
+async fn adjust(
+    conn: &mut SqliteConnection,
+    handler: &dyn Handler,
+    clinic: &str,
+    patient: &str,
+) -> Result<(), LedgerError> {
+    let rows: Vec<(String, String, String, f64)> = sqlx::query_as(
+        "SELECT session, view, region, p_value FROM session_change
+          WHERE clinic_id = $1 AND patient_id = $2 AND measure = $3 AND p_value IS NOT NULL
+          ORDER BY session, view, region",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(Measure::Psi.name())
+    .fetch_all(&mut *conn)
+    .await?;
+    for tests in rows.chunk_by(|a, b| a.0 == b.0) {
+        let p_values: Vec<f64> = tests.iter().map(|test| test.3).collect();
+        for ((session, view, region, _), adjusted) in tests.iter().zip(handler.adjusted(&p_values)) {
+            sqlx::query(
+                "UPDATE session_change SET p_holm = $7
+                  WHERE clinic_id = $1 AND patient_id = $2 AND session = $3 AND view = $4 AND region = $5 AND measure = $6",
+            )
+            .bind(clinic)
+            .bind(patient)
+            .bind(session)
+            .bind(view)
+            .bind(region)
+            .bind(Measure::Psi.name())
+            .bind(adjusted)
+            .execute(&mut *conn)
+            .await?;
+        }
+    }
     Ok(())
 }
 
@@ -200,8 +240,8 @@ async fn insert_change(
     sqlx::query(
         "INSERT INTO session_change (clinic_id, patient_id, session, view, region, measure, baseline_value, value,
                                      change_pct, ci95_lo, ci95_hi, mdc95_pct, verdict, reason, quality_tier,
-                                     n_shots, endpoint_eligible, calibration)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                                     n_shots, endpoint_eligible, calibration, p_value)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(clinic)
     .bind(patient)
@@ -221,6 +261,7 @@ async fn insert_change(
     .bind(change.n_shots)
     .bind(change.endpoint_eligible)
     .bind(&change.calibration)
+    .bind(change.p_value)
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -235,8 +276,8 @@ async fn insert_trend(
 ) -> Result<(), LedgerError> {
     sqlx::query(
         "INSERT INTO trend (clinic_id, patient_id, view, region, measure, n_sessions, first_date, last_date,
-                            pct_per_session, ci95_lo, ci95_hi)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                            pct_per_session, ci95_lo, ci95_hi, next_lo_pct, next_hi_pct)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(clinic)
     .bind(patient)
@@ -249,6 +290,8 @@ async fn insert_trend(
     .bind(trend.pct_per_session)
     .bind(trend.ci95_lo)
     .bind(trend.ci95_hi)
+    .bind(trend.next_lo_pct)
+    .bind(trend.next_hi_pct)
     .execute(&mut *conn)
     .await?;
     Ok(())

@@ -110,6 +110,8 @@ pub struct Change {
     pub ci95_lo: Option<f64>,
     pub ci95_hi: Option<f64>,
     pub mdc95_pct: Option<f64>,
+    /// Of no change at all, two-sided.
+    pub p_value: Option<f64>,
     pub verdict: ChangeVerdict,
     pub reason: Option<Reason>,
     pub quality_tier: Option<QualityTier>,
@@ -133,4 +135,8 @@ pub struct Trend {
     pub pct_per_session: f64,
     pub ci95_lo: f64,
     pub ci95_hi: f64,
+    /// Where the change of the next session, one mean step after the last, is to be expected with 95 %, percent of the
+    /// baseline.
+    pub next_lo_pct: f64,
+    pub next_hi_pct: f64,
 }

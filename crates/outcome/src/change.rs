@@ -3,6 +3,7 @@
 use cicatrix_model::{Change, ChangeVerdict, Measure, QualityTier, Reason, Region, Series, SeriesSession, Shot};
 
 use crate::calibration::{Calibration, MeasureError, pooled, worst_tier};
+use crate::quantile::{Z975, two_sided_p};
 
 /// Computes every follow-up session against the baseline session of the series. A session without a usable shot gets
 /// one row per region that says why.
@@ -60,6 +61,7 @@ fn not_measurable(
         ci95_lo: None,
         ci95_hi: None,
         mdc95_pct: None,
+        p_value: None,
         verdict: ChangeVerdict::NotMeasurable,
         reason,
         quality_tier: None,
@@ -90,6 +92,7 @@ fn region_changes(
             ci95_lo: Some(rounded(estimate.ci95_lo)),
             ci95_hi: Some(rounded(estimate.ci95_hi)),
             mdc95_pct: Some(rounded(estimate.mdc95)),
+            p_value: Some(rounded(estimate.p_value)),
             verdict: estimate.verdict(),
             reason: None,
             quality_tier: Some(estimate.quality_tier),
@@ -112,6 +115,8 @@ pub struct Estimate {
     pub ci95_hi: f64,
     /// The least change whose interval does not hold zero.
     pub mdc95: f64,
+    /// Of no change, two-sided; below 0.05 where the interval does not hold zero.
+    pub p_value: f64,
     pub quality_tier: QualityTier,
 }
 
@@ -130,6 +135,7 @@ pub fn compare(row: &MeasureError, before: &[Shot], after: &[Shot]) -> Option<Es
         ci95_lo: told(delta - half),
         ci95_hi: told(delta + half),
         mdc95: told(precision.detectable()),
+        p_value: two_sided_p(Z975 * delta / precision.detectable()),
         quality_tier,
     })
 }

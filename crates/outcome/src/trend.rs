@@ -6,28 +6,37 @@
 //! to all of them, and then each point is a session's own value with its own error. So the baseline is one uncertain
 //! point among the others; a line that had to pass through it would take it for exact.
 //!
+//! The next session is expected in the classical band of a line's prediction, `± t(n−2) · s · √(1 + 1/n + (t − t̄)²/S_tt)`,
+//! around the robust line through the median of what is left over; s is the deviation from it.
+//!
+//! The contrast of healthy skin (`ref_energy`) has a trend of its own: it should be level, and where it is not, something
+//! other than scars drifts, the light, the camera or the skin.
+//!
 //! Theil 1950; Sen 1968, J. Am. Stat. Assoc. 63:1379. Robust to one bad session in four.
 
 use std::collections::BTreeMap;
 
 use cicatrix_model::{Change, Measure, Region, Series, SessionKey, Trend};
 
-use crate::quantile::{Z975, median};
+use crate::quantile::{Z975, mean, median, t975};
 
 /// Days with a session, that of the baseline included, from which a trend is told: with four, not even the whole range
 /// of the slopes covers 95 %.
 const LEAST_DAYS: usize = 5;
 
+/// The primary measure, and the channel that tells a drift.
+const COURSES: [Measure; 2] = [Measure::Psi, Measure::RefEnergy];
+
 /// A session: its day since the baseline, and its ln change.
 type Point = (i64, f64);
 
-/// Trends of the primary measure over the baseline and the eligible sessions of a series.
+/// Trends of the primary measure and of healthy skin over the baseline and the eligible sessions of a series.
 pub fn trends(series: &Series, changes: &[Change]) -> Vec<Trend> {
     let Some(baseline) = series.baseline_session else { return vec![] };
-    let counts = |c: &&Change| c.measure == Measure::Psi && c.endpoint_eligible && c.change_pct.is_some();
-    let mut regions: BTreeMap<&Region, Vec<&Change>> = BTreeMap::new();
+    let counts = |c: &&Change| COURSES.contains(&c.measure) && c.endpoint_eligible && c.change_pct.is_some();
+    let mut regions: BTreeMap<(&Region, Measure), Vec<&Change>> = BTreeMap::new();
     for change in changes.iter().filter(counts) {
-        regions.entry(&change.region).or_default().push(change);
+        regions.entry((&change.region, change.measure)).or_default().push(change);
     }
     regions.into_values().filter_map(|rows| region_trend(baseline, rows)).collect()
 }
@@ -41,16 +50,19 @@ fn region_trend(baseline: SessionKey, mut rows: Vec<&Change>) -> Option<Trend> {
     let (slope, lo, hi) = theil_sen(&course)?;
     let step = mean_step(&course);
     let told = |per_day: f64| 100.0 * (per_day * step).exp_m1();
+    let (next_lo, next_hi) = prediction(&course, slope, step);
     Some(Trend {
         view: first.view.clone(),
         region: first.region.clone(),
-        measure: Measure::Psi,
+        measure: first.measure,
         n_sessions: course.len() as u16,
         first: first.session.date,
         last: last.session.date,
         pct_per_session: told(slope),
         ci95_lo: told(lo),
         ci95_hi: told(hi),
+        next_lo_pct: 100.0 * next_lo.exp_m1(),
+        next_hi_pct: 100.0 * next_hi.exp_m1(),
     })
 }
 
@@ -63,6 +75,21 @@ fn mean_step(course: &[Point]) -> f64 {
     let days = || course.iter().map(|(day, _)| *day);
     let span = days().max().unwrap_or(0) - days().min().unwrap_or(0);
     span as f64 / (course.len() - 1) as f64
+}
+
+/// Band of the session one step after the last.
+fn prediction(course: &[Point], slope: f64, step: f64) -> (f64, f64) {
+    let n = course.len() as f64;
+    let level = median(course.iter().map(|(day, value)| value - slope * *day as f64).collect());
+    let left: f64 = course.iter().map(|(day, value)| (value - level - slope * *day as f64).powi(2)).sum();
+    let days: Vec<f64> = course.iter().map(|(day, _)| *day as f64).collect();
+    let middle = mean(&days);
+    let spread: f64 = days.iter().map(|day| (day - middle).powi(2)).sum();
+    let next = days.iter().copied().fold(f64::MIN, f64::max) + step;
+    let factor = (1.0 + 1.0 / n + (next - middle).powi(2) / spread).sqrt();
+    let half = t975(n - 2.0) * (left / (n - 2.0)).sqrt() * factor;
+    let expected = level + slope * next;
+    (expected - half, expected + half)
 }
 
 /// Median of the pairwise slopes a day, and the slopes at the ranks `(N ∓ z√V)/2` that Kendall's statistic puts the 95 %
@@ -122,6 +149,7 @@ mod tests {
             ci95_lo: None,
             ci95_hi: None,
             mdc95_pct: None,
+            p_value: None,
             verdict: ChangeVerdict::NoDetectableChange,
             reason: None,
             quality_tier: Some(QualityTier::Clinic),
@@ -153,6 +181,27 @@ mod tests {
         slopes.sort_by(f64::total_cmp);
         let (_, lo, hi) = theil_sen(&daily(&values)).unwrap();
         assert_eq!((lo, hi), (slopes[10], slopes[34]));
+    }
+
+    #[test]
+    fn slope_and_interval_agree_with_scipy() {
+        // scipy.stats.theilslopes(y, x, 0.95) of scipy 1.17; its ranks are rounded, ours lie outside or on them.
+        let course: Vec<Point> =
+            [(0, 0.0), (35, -0.04), (71, -0.15), (104, -0.11), (140, -0.22), (176, -0.2), (209, -0.31)].to_vec();
+        let scipy = [-0.00125, -0.002112676056338028, -0.0010144927536231885];
+        let (slope, lo, hi) = theil_sen(&course).unwrap();
+        assert!((slope - scipy[0]).abs() < 1e-9, "{slope}");
+        assert!(lo <= scipy[1] + 1e-12 && hi >= scipy[2] - 1e-12, "{lo} {hi}");
+    }
+
+    #[test]
+    fn the_next_session_of_a_straight_course_is_on_its_line_and_noise_opens_the_band() {
+        let straight = daily(&[0.0, -0.1, -0.2, -0.3, -0.4]);
+        let (lo, hi) = prediction(&straight, -0.1, 1.0);
+        assert!((lo + 0.5).abs() < 1e-9 && (hi + 0.5).abs() < 1e-9, "{lo} {hi}");
+        let noisy = daily(&[0.02, -0.12, -0.18, -0.32, -0.38]);
+        let (lo, hi) = prediction(&noisy, -0.1, 1.0);
+        assert!(lo < -0.53 && hi > -0.47 && lo > -0.8, "{lo} {hi}");
     }
 
     #[test]

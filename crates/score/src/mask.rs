@@ -64,8 +64,11 @@ pub struct FoundAgain {
 /// A scar of the baseline is found again by one within this, mm: human graders' marks of one scar lie as far apart
 /// (Kang 2016, J. Drugs Dermatol. 15:693).
 const MATCH_MM: f64 = 3.0;
-/// Skin nearer to a pit than this is not looked at for bumps, mm: the rim of a pit looks like one.
-const RIM_MM: f64 = 1.0;
+/// A pit looks raised on both sides along the light, and a bump sunken, by less than half (0.45 for a Gaussian profile). So
+/// within this distance, mm, the stronger of the two is what it is, if it is stronger by these factors.
+const FLANK_MM: f64 = 2.5;
+const RAISED_OVER_SUNKEN: f32 = 1.2;
+const FLANK_UNDER_RAISED: f32 = 0.6;
 /// A raised scar is no pore and no grain of skin: least area, mm².
 const LEAST_RAISED_MM2: f64 = 1.0;
 
@@ -76,11 +79,11 @@ impl ScarMask {
     pub fn find(shot: &Shot<'_>, region: &Plane, settings: &ScoreSettings) -> Self {
         let pits = in_two_rounds(shot, region, settings);
         let usable = region.zip(shot.weight, |r, w| r * w);
-        let scar = pieces_above(&pits.sunken, &usable, settings, shot.px_per_mm);
+        let mut scar = pieces_above(&pits.sunken, &usable, settings, shot.px_per_mm);
         let raised = pits.raised.as_ref().map(|score| {
-            let off = dilate(&scar, RIM_MM * shot.px_per_mm);
-            let mask = above(score, &usable.zip(&off, |u, o| u * (1.0 - o)), settings.raised_threshold);
-            kept(&mask, LEAST_RAISED_MM2, shot.px_per_mm)
+            let mask = above(score, &usable, settings.raised_threshold);
+            let candidates = kept(&mask, LEAST_RAISED_MM2, shot.px_per_mm);
+            bumps(&candidates, score, &pits.sunken, &mut scar, FLANK_MM * shot.px_per_mm)
         });
         let depressed = raised.is_some().then(|| scar.clone());
         Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
@@ -180,6 +183,30 @@ fn kept(mask: &Plane, least_mm2: f64, px_per_mm: f64) -> Plane {
         }
     }
     out
+}
+
+/// The pieces that are bumps and no flanks of pits; takes the pits that are flanks of bumps out of `scar`.
+fn bumps(candidates: &Plane, score: &Plane, sunken: &Plane, scar: &mut Plane, reach: f64) -> Plane {
+    let mut raised = Plane::filled(scar.width, scar.height, 0.0);
+    let peak = |score: &Plane, piece: &[usize]| piece.iter().map(|&at| score.data[at]).fold(0.0, f32::max);
+    for piece in components(candidates) {
+        let mut own = Plane::filled(scar.width, scar.height, 0.0);
+        piece.iter().for_each(|&at| own.data[at] = 1.0);
+        let near = dilate(&own, reach);
+        let height = peak(score, &piece);
+        let around = sunken.data.iter().zip(&near.data).filter(|(_, n)| **n > 0.5);
+        if height < RAISED_OVER_SUNKEN * around.map(|(s, _)| *s).fold(0.0, f32::max) {
+            continue;
+        }
+        piece.iter().for_each(|&at| raised.data[at] = 1.0);
+        for pit in components(scar) {
+            let is_near = pit.iter().any(|&at| near.data[at] > 0.5);
+            if is_near && peak(sunken, &pit) < FLANK_UNDER_RAISED * height {
+                pit.iter().for_each(|&at| scar.data[at] = 0.0);
+            }
+        }
+    }
+    raised
 }
 
 /// Pieces whose mean score is that of a pit, and the others.

@@ -4,20 +4,25 @@
 //! pair: its side towards the light dark, the other bright. The derivative along the light of the photo, smoothed at
 //! scale σ, is the second derivative of the smoothed height, which peaks in the middle of a pit (and is negative on a
 //! bump): `D_σ = −(l·∇G_σ) ∗ ln I`. Deep pits are also dark themselves, whatever the direction, since they see less of the
-//! room: `B_σ = −(G_σ − G_1.6σ) ∗ ln I`. The score is `Σ_σ D_σ + ½ B_σ`, σ from 0.3 to 1.5 mm, each term in units of its
-//! own robust standard deviation on the skin, and the sum again.
+//! room: `B_σ = −(G_σ − G_1.6σ) ∗ ln I`. The score is `Σ_σ D_σ + ½ min(B_σ, D_σ⁺ + 1)`, σ from 0.3 to 1.5 mm, each term in
+//! units of its own robust standard deviation on the skin, and the sum again: darkness supports a pair and makes none.
 //!
 //! Colour is no evidence: redness and pigment have no such pairs. Blotches, naevi and stains are still contrast, so for
 //! `D` they are taken out first: where skin differs in brightness as it differs in colour, that is pigment. The slopes of
 //! red against `ln G − ln R` and `ln B − ln G` are fitted robustly in the photo itself, on bands from 0.5 to 2.5 mm.
 //!
+//! A naevus leaves a trace all the same. It is far browner than anything around it, which a scar is not, so where
+//! `ln B − ln G` at 0.5 mm lies eight robust standard deviations under that of the skin around, nothing is taken for a pit.
+//!
 //! Known limits: shallow rolling scars stay under the relief of ordinary skin and cannot be seen (`docs/accuracy.md` has
 //! the share by shape); gloss, which has colour too, weakens the separation; a wrinkle across the light is a long pit; a
-//! papule is a bump like a raised scar. Without a direction of light only `B` is left, which finds less, and no sign.
+//! papule is a bump like a raised scar, and its foot looks like a shallow pit. Without a direction of light only `B` is
+//! left, which finds less, takes naevi for pits, and knows no sign.
 
 use cicatrix_photo::{Plane, gaussian, masked_gaussian, masked_median};
 use nalgebra::{Matrix2, Vector2};
 
+use crate::mask::dilate;
 use crate::relief::plain_shade;
 
 /// Scales, σ in mm.
@@ -27,10 +32,13 @@ const DARKNESS: f32 = 0.5;
 /// Shade wider than this is the cheek's own roundness, σ in mm.
 const BACKGROUND_MM: f64 = 4.0;
 /// Colour finer than this is noise, σ in mm.
-const COLOUR_MM: f64 = 0.3;
+const COLOUR_MM: f64 = 0.15;
 /// Bands on which the slopes of pigment are fitted: σ and 2.5 σ, mm.
 const PIGMENT_MM: [f64; 2] = [0.5, 1.0];
 const ROUNDS: usize = 3;
+/// A naevus: browner than the skin around it by this many robust standard deviations, with a margin in mm.
+const NAEVUS: f32 = 8.0;
+const NAEVUS_MARGIN_MM: f64 = 0.3;
 
 /// A photo of skin on the grid, natural logarithms of linear light.
 #[derive(Debug, Clone, Copy)]
@@ -66,23 +74,24 @@ impl Pits {
             shade.zip(&wide, |s, w| s - w).zip(&weight, |d, w| d * w)
         };
         let dark = flat(&plain);
-        let pair = shot.light.map(|light| (light, flat(&without_pigment(&plain, &ln, &weight, &skin, px))));
+        let pair = shot.light.map(|light| (light, flat(&without_pigment(&ln, &weight, &skin, px))));
         let mut sunken = Plane::filled(skin.width, skin.height, 0.0);
         let mut bumps = sunken.clone();
         for sigma in SIGMA_MM.map(|mm| (mm * px) as f32) {
             let darkness = gaussian(&dark, 1.6 * sigma).zip(&gaussian(&dark, sigma), |wide, fine| wide - fine);
-            add(&mut sunken, &darkness, DARKNESS / spread(&darkness, &skin));
-            if let Some((light, shade)) = &pair {
-                let slope = derivative(&gaussian(shade, sigma), *light);
-                let unit = 1.0 / spread(&slope, &skin);
-                add(&mut sunken, &slope, -unit);
-                add(&mut bumps, &slope, unit);
-            }
+            let darkness = in_spreads(&darkness, &skin);
+            let Some((light, shade)) = &pair else {
+                add(&mut sunken, &darkness, 1.0);
+                continue;
+            };
+            let slope = in_spreads(&derivative(&gaussian(shade, sigma), *light), &skin);
+            add(&mut bumps, &slope, 1.0);
+            add(&mut sunken, &slope, -1.0);
+            add(&mut sunken, &darkness.zip(&slope, |b, d| b.min((-d).max(0.0) + 1.0)), DARKNESS);
         }
-        let told = |score: &Plane| {
-            let unit = 1.0 / spread(score, &skin);
-            doubled(score, width, height).map(|v| v * unit)
-        };
+        let spots = naevi(&ln, &weight, &skin, px);
+        let sunken = sunken.zip(&spots, |score, spot| if spot > 0.5 { score.min(0.0) } else { score });
+        let told = |score: &Plane| doubled(&in_spreads(score, &skin), width, height);
         Self { sunken: told(&sunken), raised: pair.is_some().then(|| told(&bumps)) }
     }
 }
@@ -97,22 +106,32 @@ fn add(sum: &mut Plane, term: &Plane, factor: f32) {
     }
 }
 
-/// The shade less what goes with colour.
-fn without_pigment(plain: &Plane, ln: &[Plane; 3], weight: &Plane, skin: &Plane, px: f64) -> Plane {
+/// 1 on naevi.
+fn naevi(ln: &[Plane; 3], weight: &Plane, skin: &Plane, px: f64) -> Plane {
+    let brown = ln[2].zip(&ln[1], |b, g| b - g);
+    let excess = in_spreads(&band(&brown, weight, PIGMENT_MM[0] * px), &skin.zip(weight, |s, w| s * w));
+    let spots = excess.zip(weight, |e, w| if e < -NAEVUS { w } else { 0.0 });
+    dilate(&spots, NAEVUS_MARGIN_MM * px)
+}
+
+/// Detail between σ and 2.5 σ, px.
+fn band(plane: &Plane, weight: &Plane, sigma: f64) -> Plane {
+    let blurred = |sigma: f64| masked_gaussian(plane, weight, sigma as f32);
+    blurred(sigma).zip(&blurred(2.5 * sigma), |fine, coarse| fine - coarse)
+}
+
+/// Red light, which pigment dims least, less what goes with colour.
+fn without_pigment(ln: &[Plane; 3], weight: &Plane, skin: &Plane, px: f64) -> Plane {
     let colours = [ln[1].zip(&ln[0], |g, r| g - r), ln[2].zip(&ln[1], |b, g| b - g)];
-    let band = |plane: &Plane, mm: f64| {
-        let blurred = |mm: f64| masked_gaussian(plane, weight, (mm * px) as f32);
-        blurred(mm).zip(&blurred(2.5 * mm), |fine, coarse| fine - coarse)
-    };
     let mut samples = Vec::new();
     for mm in PIGMENT_MM {
-        let bands = [&colours[0], &colours[1], &ln[0]].map(|plane| band(plane, mm).data);
+        let bands = [&colours[0], &colours[1], &ln[0]].map(|plane| band(plane, weight, mm * px).data);
         let usable = (0..skin.data.len()).filter(|&i| skin.data[i] * weight.data[i] > 0.5);
         samples.extend(usable.map(|i| bands.each_ref().map(|b| f64::from(b[i]))));
     }
     let slopes = pigment_slopes(&samples);
     let pigment = colours[0].zip(&colours[1], |a, b| slopes[0] as f32 * a + slopes[1] as f32 * b);
-    plain.zip(&masked_gaussian(&pigment, weight, (COLOUR_MM * px) as f32), |shade, pigment| shade - pigment)
+    ln[0].zip(&masked_gaussian(&pigment, weight, (COLOUR_MM * px) as f32), |red, pigment| red - pigment)
 }
 
 /// Slopes of the third number on the first two, by least squares with far ones left out; 0 where they tell nothing.
@@ -151,10 +170,10 @@ fn derivative(plane: &Plane, along: [f64; 2]) -> Plane {
     out
 }
 
-/// Robust standard deviation over the skin.
-fn spread(plane: &Plane, skin: &Plane) -> f32 {
-    let size = plane.map(f32::abs);
-    (1.4826 * masked_median(&size, skin)).max(1e-9)
+/// In units of the robust standard deviation on the skin.
+fn in_spreads(plane: &Plane, skin: &Plane) -> Plane {
+    let spread = (1.4826 * masked_median(&plane.map(f32::abs), skin)).max(1e-9);
+    plane.map(|v| v / spread)
 }
 
 /// Twice the size, straight lines between.

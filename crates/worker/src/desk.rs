@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cicatrix_assess::{Assessment, Measurement, Protocol};
 use cicatrix_ledger::{Handler, HandlerError, PhotoRef, StartedRun, Verdict};
 use cicatrix_model::{Change, Observation, Reason, Series, Trend};
-use cicatrix_outcome::{Calibration, changes, trends};
+use cicatrix_outcome::{Calibration, changes, holm, trends};
 use cicatrix_store::{ObjectKey, PhotoStore, StoreError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -265,6 +265,10 @@ impl Handler for Desk {
 
     fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
         trends(series, changes)
+    }
+
+    fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
+        holm(p_values)
     }
 }
 

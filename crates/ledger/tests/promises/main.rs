@@ -86,7 +86,13 @@ impl Handler for Fake {
             pct_per_session: last.change_pct.unwrap_or(0.0),
             ci95_lo: -1.0,
             ci95_hi: 1.0,
+            next_lo_pct: -1.0,
+            next_hi_pct: 1.0,
         }]
+    }
+
+    fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
+        p_values.to_vec()
     }
 }
 
@@ -110,6 +116,7 @@ fn change(series: &Series, session: &SeriesSession, baseline: f64) -> Option<Cha
         ci95_lo: Some(pct - 2.0),
         ci95_hi: Some(pct + 2.0),
         mdc95_pct: Some(5.0),
+        p_value: Some(0.5),
         verdict: if pct < -5.0 { ChangeVerdict::Improved } else { ChangeVerdict::NoDetectableChange },
         reason: None,
         quality_tier: Some(QualityTier::Clinic),
@@ -450,6 +457,10 @@ impl Handler for Recalibrated {
 
     fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
         self.0.trends(series, changes)
+    }
+
+    fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
+        p_values.to_vec()
     }
 }
 
