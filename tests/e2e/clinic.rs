@@ -36,7 +36,7 @@ const LEVEL: f32 = 0.5;
 #[derive(Debug)]
 pub(crate) struct Shot {
     pub(crate) jpeg: Vec<u8>,
-    px_per_mm: f64,
+    pub(crate) px_per_mm: f64,
     pub(crate) region: Vec<[f64; 2]>,
 }
 

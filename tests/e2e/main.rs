@@ -19,4 +19,5 @@ mod s3;
 #[cfg(feature = "s3")]
 #[path = "../../crates/store/tests/conformance/s3_server.rs"]
 mod s3_server;
+mod score;
 mod sources;

@@ -116,6 +116,19 @@ pub(crate) struct DemoArgs {
     /// What the clinic gets wrong: 0 a perfect rig, 0.5 a clinic that keeps its protocol, 1 an ordinary one, 2 the worst
     #[arg(long, default_value_t = 0.5, value_parser = parse_level)]
     pub(crate) level: f32,
+    /// Change of scar volume by the last session, percent, the same for all patients: 0 for unchanged skin [default: drawn
+    /// for each]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = parse_final_change)]
+    pub(crate) final_change: Option<f64>,
+}
+
+/// A loss of volume that leaves every scar some depth.
+fn parse_final_change(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    (-70.0..=100.0)
+        .contains(&percent)
+        .then_some(percent)
+        .ok_or_else(|| "a change lies between -70 and 100 %".to_owned())
 }
 
 /// A level of nuisance that the phantom's geometry bears.
@@ -314,8 +327,8 @@ pub(crate) struct AccuracyArgs {
     /// Report also on sets that the calibration table was made on
     #[arg(long)]
     pub(crate) seen: bool,
-    /// Phantom patients on which one condition at a time is changed, 2 to 40
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=40))]
+    /// Phantom patients on which one condition at a time is changed, up to 40; 0 leaves these tables out
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(..=40))]
     pub(crate) patients: u32,
     /// Seed of the first of them
     #[arg(long, default_value_t = 9001)]

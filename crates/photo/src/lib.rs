@@ -6,6 +6,7 @@
 mod component;
 mod container;
 mod decode;
+mod distance;
 mod exposure;
 mod filter;
 mod format;
@@ -22,6 +23,7 @@ mod rejection;
 pub use component::components;
 pub use container::{Container, inspect};
 pub use decode::decode;
+pub use distance::distance;
 pub use exposure::{Exposure, exposure};
 pub use filter::{difference_of_gaussians, gaussian, masked_gaussian, masked_median};
 pub use format::Format;

@@ -1,6 +1,6 @@
 //! Where the scars are, and which skin they are compared with: drawn once, on the baseline.
 
-use cicatrix_photo::{Plane, components, gaussian};
+use cicatrix_photo::{Plane, components, distance};
 
 use crate::pits::{Pits, Shot};
 use crate::settings::ScoreSettings;
@@ -67,7 +67,7 @@ const MATCH_MM: f64 = 3.0;
 /// A pit looks raised on both sides along the light, and a bump sunken, by less than half (0.45 for a Gaussian profile). So
 /// within this distance, mm, the stronger of the two is what it is, if it is stronger by these factors.
 const FLANK_MM: f64 = 2.5;
-const RAISED_OVER_SUNKEN: f32 = 1.2;
+const RAISED_OVER_SUNKEN: f32 = 2.0;
 const FLANK_UNDER_RAISED: f32 = 0.6;
 /// A raised scar is no pore and no grain of skin: least area, mm².
 const LEAST_RAISED_MM2: f64 = 1.0;
@@ -229,11 +229,7 @@ fn centre(piece: &[usize], width: usize) -> [f64; 2] {
     sum.map(|v| v / n)
 }
 
-/// Grows a mask by about `radius` pixels.
+/// What lies within `radius` pixels of a mask.
 pub(crate) fn dilate(mask: &Plane, radius: f64) -> Plane {
-    if radius <= 0.0 {
-        return mask.clone();
-    }
-    // A straight edge blurred with σ falls to 15.9 % at σ: what is above that lies within σ of the mask.
-    gaussian(mask, radius as f32).map(|v| if v > 0.159 { 1.0 } else { 0.0 }).zip(mask, f32::max)
+    distance(mask).map(|d| f32::from(u8::from(d <= radius as f32)))
 }

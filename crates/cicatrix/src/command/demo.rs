@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_ledger::Table;
-use cicatrix_phantom::{Patient, Photo, Session};
+use cicatrix_phantom::{Course, Patient, Photo, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
@@ -134,7 +134,8 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
 /// Makes the bucket, patient by patient; what is there already is left. Returns the photos made.
 async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result<usize> {
     let path = args.dir.join("truth.json");
-    let made_from = format!("seed {}, {} sessions, level {}", args.seed, args.sessions, args.level);
+    let course = args.final_change.map_or("drawn".to_owned(), |change| format!("{change} %"));
+    let made_from = format!("seed {}, {} sessions, level {}, change {course}", args.seed, args.sessions, args.level);
     if path.exists() {
         let before = Truth::read(&path)?.made_from.unwrap_or_default();
         if before != made_from {
@@ -157,13 +158,19 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     let mut tasks = JoinSet::new();
     let room =
         std::sync::Arc::new(tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    let change = args.final_change;
     for number in 0..args.patients {
         let (bucket, masks, bar, room) = (bucket.to_owned(), masks.clone(), bar.clone(), room.clone());
         let seed = args.seed.wrapping_add(u64::from(number));
+        let skin = move || match change {
+            Some(percent) => Patient::with_course(seed, Course::of_final_loss(-percent / 100.0)),
+            None => Patient::new(seed),
+        };
         let (sessions, level) = (args.sessions, args.level);
         tasks.spawn(async move {
             let _room = room.acquire_owned().await?;
-            tokio::task::spawn_blocking(move || patient(&bucket, &masks, number, seed, sessions, level, &bar)).await?
+            tokio::task::spawn_blocking(move || patient(&bucket, &masks, number, &skin(), sessions, level, &bar))
+                .await?
         });
     }
     let mut photos = Vec::new();
@@ -186,13 +193,12 @@ fn patient(
     bucket: &Path,
     masks: &Path,
     number: u32,
-    seed: u64,
+    skin: &Patient,
     sessions: u32,
     level: f32,
     bar: &ProgressBar,
 ) -> anyhow::Result<(Vec<PhotoTruth>, usize)> {
     let name = format!("pt-{:04}", number + 1);
-    let skin = Patient::new(seed);
     let mut truths = Vec::new();
     let mut made = 0;
     let first: Date = jiff::civil::date(2026, 1, 12);

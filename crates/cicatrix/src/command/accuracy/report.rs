@@ -28,7 +28,9 @@ impl Report<'_> {
         text.push_str(&self.by_set());
         text.push_str(&self.by_tone());
         text.push_str(&self.ablations());
-        text.push_str(&self.bias_table());
+        if self.args.patients > 0 {
+            text.push_str(&self.bias_table());
+        }
         text.push_str(&self.misses());
         text
     }
