@@ -89,6 +89,9 @@ pub fn assess(
         }
     };
     let step = Aligned::new(reference, &frame, registration, itself, protocol);
+    if let Some(quality) = metadata.jpeg_quality {
+        gate.read("jpeg_quality", quality, protocol.gate.jpeg_quality, Reason::Recompressed);
+    }
     step.read(&mut gate, reference, protocol);
     let failed = gate.reasons(GateVerdict::Fail);
     if !failed.is_empty() {
@@ -212,6 +215,7 @@ impl Aligned {
         read_exposure(gate, &self.exposure, protocol);
         gate.read("ln_scale", q.scale.ln().abs(), g.ln_scale, Reason::ZoomOff);
         gate.read("roll_deg", q.rotation_deg.abs(), g.roll_deg, Reason::PoseOff);
+        gate.read("tilt_deg", tilt_deg(reference, &self.registration), g.tilt_deg, Reason::PoseOff);
         gate.read("covered_share", mean(&self.inside, &reference.area), g.covered_share, Reason::PoseOff);
         gate.read("glare_share", mean(&self.glare, &reference.area), g.glare_share, Reason::Specular);
         let lost = self.inside.zip(&self.relief.weight, |i, w| i - w).zip(&self.glare, |l, g| (l - g).max(0.0));
@@ -329,6 +333,25 @@ fn region_exposure(reference: &Reference, frame: &Frame, registration: &Registra
     let high = |k: usize| places.iter().map(|p| p[k]).fold(f64::MIN, f64::max).max(0.0) as usize;
     let (x0, x1, y0, y1) = (low(0), high(0), low(1), high(1));
     exposure(frame, |x, y| x >= x0 && x <= x1 && y >= y0 && y <= y1)
+}
+
+/// Angle whose cosine is the ratio of the smallest to the largest stretch of the map over the middle of the grid: a head that
+/// is turned or nodded shows its skin narrower in one direction. Stretching of the skin counts as tilt.
+fn tilt_deg(reference: &Reference, registration: &Registration) -> f64 {
+    let grid = &reference.grid;
+    let at = |x: f64, y: f64| {
+        let place = [x * (grid.width - 1) as f64, y * (grid.height - 1) as f64];
+        registration.map([0, 1].map(|k| grid.origin_px[k] + grid.pitch_px * place[k]))
+    };
+    let step = |a: [f64; 2], b: [f64; 2], nodes: usize| {
+        let length = 0.5 * grid.pitch_px * (nodes - 1) as f64;
+        [0, 1].map(|k| (b[k] - a[k]) / length)
+    };
+    let (u, v) = (step(at(0.25, 0.5), at(0.75, 0.5), grid.width), step(at(0.5, 0.25), at(0.5, 0.75), grid.height));
+    // Singular values of the matrix with columns u and v.
+    let (sum, product) = (u[0] * u[0] + u[1] * u[1] + v[0] * v[0] + v[1] * v[1], (u[0] * v[1] - u[1] * v[0]).abs());
+    let root = (sum * sum - 4.0 * product * product).max(0.0).sqrt();
+    ((sum - root) / (sum + root)).max(0.0).sqrt().min(1.0).acos().to_degrees()
 }
 
 fn squared(plane: &Plane) -> Plane {

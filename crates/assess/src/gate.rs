@@ -21,6 +21,8 @@ pub struct GateSettings {
     pub glare_share: [f64; 2],
     /// Share of the region that is not skin (card, cloth, label), above.
     pub foreign_share: [f64; 2],
+    /// Quality of a JPEG's compression, below: what a messenger or an editor saved again has lost its fine relief.
+    pub jpeg_quality: [f64; 2],
     /// ln of the ratio of finest detail to the baseline's, below (blurred against the baseline).
     pub ln_focus_ratio: [f64; 2],
     /// ln of the ratio of reference-skin energy to the baseline's, above in size.
@@ -36,6 +38,8 @@ pub struct GateSettings {
     pub ln_scale: [f64; 2],
     /// Roll against the baseline, degrees, above in size.
     pub roll_deg: [f64; 2],
+    /// Tilt of the skin against the baseline, degrees, by how much narrower it is seen in one direction, above.
+    pub tilt_deg: [f64; 2],
     /// Share of the region that lies in the photo, below.
     pub covered_share: [f64; 2],
     /// Spread between the channels' gains against the baseline, ln, above.
@@ -54,6 +58,7 @@ impl Default for GateSettings {
             bright_code: [0.85, 0.95],
             glare_share: [0.02, 0.05],
             foreign_share: [0.05, 0.15],
+            jpeg_quality: [75.0, 40.0],
             ln_focus_ratio: [-0.35, -0.9],
             ln_ref_energy_ratio: [0.35, 0.8],
             relief_correlation: [0.6, 0.25],
@@ -61,6 +66,7 @@ impl Default for GateSettings {
             residual_p95_mm: [0.3, 1.0],
             ln_scale: [0.12, 0.4],
             roll_deg: [12.0, 30.0],
+            tilt_deg: [20.0, 35.0],
             covered_share: [0.95, 0.8],
             ln_colour_cast: [0.3, 0.9],
             tier_limits: [0.35, 0.8],

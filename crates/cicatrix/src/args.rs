@@ -116,7 +116,8 @@ pub(crate) struct DemoArgs {
     /// What the clinic gets wrong: 0 a perfect rig, 0.5 a clinic that keeps its protocol, 1 an ordinary one, 2 the worst
     #[arg(long, default_value_t = 0.5, value_parser = parse_level)]
     pub(crate) level: f32,
-    /// Change of scar volume by the last session, percent, the same for all patients: 0 for unchanged skin [default: drawn
+    /// Change of scar volume by the last session, percent, the same for all patients: 0 for skin that
+    /// does not change at all, else redness and pigment fade as well [default: drawn
     /// for each]
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = parse_final_change)]
     pub(crate) final_change: Option<f64>,

@@ -68,6 +68,7 @@ reasons! {
     ResolutionLow "resolution_low" Zoom "go closer or use a camera with more pixels";
     Blur "blur" Focus "focus on the skin and take it again";
     Motion "motion" Focus "hold still or use the flash";
+    Recompressed "recompressed" Focus "upload the camera's own file: this one was compressed again or saved small";
     Occlusion "occlusion" Styling "keep hair, hands and cloth off the region";
     MakeupSuspected "makeup_suspected" Styling "take it again without make-up";
     TooSoonAfterTreatment "too_soon_after_treatment" Timing "photograph again when the skin has calmed down; this photo is shown but is no endpoint";

@@ -113,7 +113,8 @@ pub struct Estimate {
     pub change: f64,
     pub ci95_lo: f64,
     pub ci95_hi: f64,
-    /// The least change whose interval does not hold zero.
+    /// The least improvement whose interval does not hold zero, without its sign. On the ln scale a worsening has to be as
+    /// large, which is more in percent.
     pub mdc95: f64,
     /// Of no change, two-sided; below 0.05 where the interval does not hold zero.
     pub p_value: f64,
@@ -134,7 +135,7 @@ pub fn compare(row: &MeasureError, before: &[Shot], after: &[Shot]) -> Option<Es
         change: told(delta),
         ci95_lo: told(delta - half),
         ci95_hi: told(delta + half),
-        mdc95: told(precision.detectable()),
+        mdc95: told(-precision.detectable()).abs(),
         p_value: two_sided_p(Z975 * delta / precision.detectable()),
         quality_tier,
     })

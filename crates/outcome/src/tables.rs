@@ -31,6 +31,8 @@ pub struct CalibrationCase {
     pub follow_up: Vec<Shot>,
     /// True ln ratio of scar volume.
     pub true_ln: f64,
+    /// Nothing has changed at all: neither scars nor the colour of skin, which fades by itself.
+    pub unchanged: bool,
 }
 
 /// Patients that a table needs. Error bars from 7 gave 7 to 12 % false changes at a nominal 5 %.
@@ -43,7 +45,18 @@ const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 /// Readings whose distance from the baseline's makes any measure less sure.
 const WIDENING: [&str; 3] = ["ln_ref_energy_ratio", "ln_shading_ratio", "light_turn_deg"];
 
-/// Makes a table. Measures of scar contrast follow the true volume; for the others the truth is that of unchanged skin.
+/// Counts are whole numbers that mostly stay: an interval from their spread would be none. And the contrast of healthy skin
+/// is no less sure for having moved.
+fn has_interval(measure: Measure) -> bool {
+    !matches!(measure, Measure::ScarCountSmall | Measure::ScarCountMedium | Measure::ScarCountLarge)
+}
+
+fn widens(measure: Measure) -> bool {
+    measure != Measure::RefEnergy
+}
+
+/// Makes a table. Measures of scar contrast follow the true volume; the others are made on skin of which nothing
+/// has changed, for their truth is not known otherwise: redness fades while scars stay.
 pub fn calibrate(
     id: &str,
     made: &str,
@@ -60,7 +73,7 @@ pub fn calibrate(
         sets: sets.to_vec(),
         n_subjects: found,
         n_changes: cases.len(),
-        measures: Measure::ALL.iter().filter_map(|&m| measure_error(m, cases)).collect(),
+        measures: Measure::ALL.iter().filter(|m| has_interval(**m)).filter_map(|&m| measure_error(m, cases)).collect(),
     })
 }
 
@@ -82,7 +95,7 @@ pub(crate) fn subjects<'a>(names: impl Iterator<Item = &'a str>) -> usize {
 }
 
 fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureError> {
-    let known = |c: &&CalibrationCase| follows_volume(measure) || c.true_ln == 0.0;
+    let known = |c: &&CalibrationCase| follows_volume(measure) || c.unchanged;
     let observed: Vec<(&CalibrationCase, f64, QualityTier)> = cases
         .iter()
         .filter(known)
@@ -166,7 +179,7 @@ fn spread(row: &mut MeasureError, residuals: &[Residual<'_>]) -> f64 {
             squared: r.value * r.value,
             grows_with: WIDENING
                 .iter()
-                .map(|reading| distance(r, reading).powi(2))
+                .map(|reading| if widens(row.measure) { distance(r, reading).powi(2) } else { 0.0 })
                 .chain([if follows_volume(row.measure) { r.case.true_ln.powi(2) } else { 0.0 }])
                 .collect(),
         })
@@ -244,6 +257,7 @@ mod tests {
                     baseline: pair(0.7),
                     follow_up: pair(0.7 + x),
                     true_ln,
+                    unchanged: true_ln == 0.0,
                 }
             })
             .collect()
@@ -356,6 +370,7 @@ mod tests {
                 baseline: vec![lit(shot(2.0), 0.0)],
                 follow_up: vec![lit(shot(2.0 * (true_ln + error).exp()), z)],
                 true_ln,
+                unchanged: false,
             }
         };
         let table = made(&(0..1050).map(spread).collect::<Vec<_>>());

@@ -13,6 +13,7 @@ mod format;
 mod frame;
 #[cfg(feature = "heic")]
 mod heic;
+mod jpeg_quality;
 mod limits;
 mod metadata;
 mod plane;

@@ -4,7 +4,9 @@ use exif::{In, Tag, Value};
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-/// What EXIF says and the pipeline uses; everything else is left behind with the original.
+use crate::jpeg_quality::jpeg_quality;
+
+/// What EXIF and the file's tables say and the pipeline uses; everything else is left behind with the original.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// EXIF orientation, 1 to 8.
@@ -16,13 +18,17 @@ pub struct Metadata {
     pub f_number: Option<f64>,
     pub iso: Option<u32>,
     pub focal_length_mm: Option<f64>,
+    /// Of the file's compression, 1 to 100, where it is a JPEG.
+    #[serde(default)]
+    pub jpeg_quality: Option<f64>,
 }
 
 impl Metadata {
     /// Reads EXIF; a file without, or with a broken one, gives the defaults.
     pub fn read(bytes: &[u8]) -> Self {
         let parsed = exif::Reader::new().read_from_container(&mut Cursor::new(bytes));
-        let Ok(fields) = parsed else { return Self { orientation: 1, ..Self::default() } };
+        let jpeg_quality = jpeg_quality(bytes);
+        let Ok(fields) = parsed else { return Self { orientation: 1, jpeg_quality, ..Self::default() } };
         let get = |tag| fields.get_field(tag, In::PRIMARY).map(|f| &f.value);
         let number = |tag| get(tag).and_then(first_number);
         let orientation = get(Tag::Orientation).and_then(|v| v.get_uint(0)).unwrap_or(1);
@@ -34,6 +40,7 @@ impl Metadata {
             f_number: number(Tag::FNumber),
             iso: get(Tag::PhotographicSensitivity).and_then(|v| v.get_uint(0)),
             focal_length_mm: number(Tag::FocalLength),
+            jpeg_quality,
         }
     }
 }

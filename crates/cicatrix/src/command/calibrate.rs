@@ -61,12 +61,13 @@ async fn cases_of(db: &str, truth: &Path, set: &str) -> anyhow::Result<Vec<Calib
     for ((patient, ..), subject) in measured(&ledger).await? {
         let Some(baseline) = &subject.baseline else { continue };
         for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
-            let Some(change) = truth.change(&patient, session) else { continue };
+            let Some(photo) = truth.photo(&patient, session) else { continue };
             cases.push(CalibrationCase {
                 subject: format!("{set}/{patient}"),
                 baseline: subject.sessions[baseline].clone(),
                 follow_up: shots.clone(),
-                true_ln: change.ln_1p(),
+                true_ln: photo.truth.true_volume_change.ln_1p(),
+                unchanged: photo.truth.unchanged,
             });
         }
     }

@@ -93,7 +93,7 @@ fn described((region, tier, f): &Row) -> serde_json::Value {
     json!({
         "region": region, "tier": tier, "pairs": f.pairs, "subjects": f.subjects,
         "wsd_pct": percent(f.wsd), "wsd_upper_pct": percent(f.wsd_upper), "bias_pct": percent(f.bias),
-        "limits_pct": [percent(f.limits.0), percent(f.limits.1)], "mdc95_pct": percent(f.mdc95),
+        "limits_pct": [percent(f.limits.0), percent(f.limits.1)], "mdc95_pct": -percent(-f.mdc95),
     })
 }
 
@@ -111,7 +111,7 @@ fn tell(rows: &[Row], calibration: &Calibration) -> anyhow::Result<()> {
             format!("{:.1} %", percent(f.wsd_upper)),
             format!("{:+.1} %", percent(f.bias)),
             format!("[{:+.1}, {:+.1}] %", percent(f.limits.0), percent(f.limits.1)),
-            format!("{:.1} %", percent(f.mdc95)),
+            format!("{:.1} %", -percent(-f.mdc95)),
         ]);
     }
     out(table.to_string().trim_end())?;

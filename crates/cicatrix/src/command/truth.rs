@@ -42,6 +42,10 @@ pub(crate) struct PhotoTruth {
 pub(crate) struct VolumeTruth {
     /// Change of scar volume against the baseline, as a fraction: −0.3 is 30 % less.
     pub(crate) true_volume_change: f64,
+    /// Neither relief nor colour has changed, but for the skin's form of the day: what measures without a truth of their own
+    /// are calibrated on.
+    #[serde(default)]
+    pub(crate) unchanged: bool,
 }
 
 impl Truth {

@@ -77,7 +77,7 @@ impl Report<'_> {
         table.row("Wrong direction at a true change of 20 % and more", pooled.iter().map(|t| wrong_direction(t)));
         let figures: Vec<String> = self.sets.iter().map(|s| format!("![{0}](accuracy-{0}.svg)", s.name)).collect();
         format!(
-            "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 by unchanged skin is 1.96 times the root mean square of the change told where the truth is zero.\n\n{}\n\n",
+            "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 is told as an improvement; by unchanged skin it is 1.96 times the root mean square, on the ln scale, of the change told where the truth is zero.\n\n{}\n\n",
             table.text(),
             figures.join("\n")
         )
@@ -214,7 +214,7 @@ fn mdc_at_zero(told: &[Told]) -> String {
     let still: Vec<f64> = told.iter().filter(|t| t.true_change == 0.0).map(ln_error).collect();
     match still.len() {
         n if n < LEAST => "–".to_owned(),
-        n => format!("{:.1} % (n = {n})", 100.0 * (1.96 * rms(still.into_iter())).exp_m1()),
+        n => format!("{:.1} % (n = {n})", -100.0 * (-1.96 * rms(still.into_iter())).exp_m1()),
     }
 }
 
