@@ -134,6 +134,11 @@ impl Reference {
         self.regions.iter().map(|region| (&region.name, &region.mask))
     }
 
+    /// Whether a place of the baseline's photo lies in a scar that `psi` is of.
+    pub fn is_scar(&self, place_px: [f64; 2]) -> bool {
+        self.regions.iter().any(|region| self.grid.value(&region.mask.scar, place_px) > 0.5)
+    }
+
     /// Unit vector in the photo towards the light, where the skin's roundness tells it.
     pub fn towards_light(&self) -> Option<[f64; 2]> {
         self.shading.and_then(|shading| shading.towards_light())

@@ -29,6 +29,14 @@ impl ScarKind {
     /// In the order in which everything by kind is listed here.
     pub const ALL: [ScarKind; 3] = [ScarKind::IcePick, ScarKind::Boxcar, ScarKind::Rolling];
 
+    pub fn name(self) -> &'static str {
+        match self {
+            ScarKind::IcePick => "ice-pick",
+            ScarKind::Boxcar => "boxcar",
+            ScarKind::Rolling => "rolling",
+        }
+    }
+
     fn draw(stream: &mut Stream) -> Self {
         let dice = stream.unit();
         if dice < 0.5 {

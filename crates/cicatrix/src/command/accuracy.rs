@@ -3,6 +3,7 @@
 mod bias;
 mod report;
 mod sets;
+mod shapes;
 
 use std::path::Path;
 
@@ -58,8 +59,16 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         if hidden { ProgressBar::hidden() } else { ProgressBar::new(Bench::steps() as u64 * u64::from(args.patients)) };
     let biases = bench.biases(|| bar.inc(1));
     let cross_talk = bench.cross_talk(|| bar.inc(1));
+    let shapes = bench.shapes(|| bar.inc(1));
     bar.finish_and_clear();
-    let report = Report { sets: &sets, calibration: &calibration, biases: &biases, cross_talk: &cross_talk, args };
+    let report = Report {
+        sets: &sets,
+        calibration: &calibration,
+        biases: &biases,
+        cross_talk: &cross_talk,
+        shapes: &shapes,
+        args,
+    };
     let path = args.out.join("accuracy.md");
     write(&path, &report.markdown())?;
     out(&format!("{}", path.display()))?;

@@ -212,11 +212,7 @@ fn told_json((region, measure, e): &Row) -> serde_json::Value {
 /// The baseline with its regions, its scars and the direction that the light comes from.
 fn draw(path: &Path, frame: &Frame, reference: &Reference) -> anyhow::Result<()> {
     let grid = reference.grid();
-    let at = |plane: &Plane, place: [f64; 2]| {
-        let [x, y] = [0, 1].map(|k| ((place[k] - grid.origin_px[k]) / grid.pitch_px).round());
-        let within = x >= 0.0 && y >= 0.0 && x < grid.width as f64 && y < grid.height as f64;
-        within && plane.row(y as usize)[x as usize] > 0.5
-    };
+    let at = |plane: &Plane, place: [f64; 2]| grid.value(plane, place) > 0.5;
     let mut canvas = Canvas::on(frame);
     for (_, mask) in reference.masks() {
         canvas.outline(|place| at(&mask.region, place), SKY);

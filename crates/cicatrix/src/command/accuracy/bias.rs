@@ -6,7 +6,7 @@ use cicatrix_model::{Measure, Region, RegionPolygon, Shot};
 use cicatrix_outcome::{Calibration, compare};
 use cicatrix_phantom::{Course, Patient, Photo as Rendered, ShotNuisance};
 
-const SIZE: (u32, u32) = (1200, 900);
+pub(super) const SIZE: (u32, u32) = (1200, 900);
 const SESSIONS: u32 = 2;
 
 /// A condition, how it is changed, and the most that it may move `psi`, %.
@@ -98,7 +98,7 @@ impl Bench<'_> {
     }
 
     pub(super) fn steps() -> usize {
-        FACTORS.len() + CROSS_TALK
+        FACTORS.len() + CROSS_TALK + 1
     }
 
     /// Colour against relief and one half of a region against the other, in a perfect rig.
@@ -190,7 +190,7 @@ fn region(name: &str, polygon_px: Vec<[f64; 2]>) -> RegionPolygon {
     RegionPolygon { name: Region::new(name).expect("a plain name"), polygon_px, scars: vec![] }
 }
 
-fn whole(photo: &Rendered) -> RegionPolygon {
+pub(super) fn whole(photo: &Rendered) -> RegionPolygon {
     region("cheek_l", photo.truth.roi_polygon_px.clone())
 }
 

@@ -7,6 +7,7 @@ use cicatrix_outcome::{Calibration, agreement, proportion_interval};
 
 use super::bias::{Bias, CrossTalk};
 use super::sets::{Set, Told, Variant};
+use super::shapes::{DEPTHS, Shapes};
 use crate::args::AccuracyArgs;
 
 pub(super) struct Report<'a> {
@@ -14,6 +15,7 @@ pub(super) struct Report<'a> {
     pub(super) calibration: &'a Calibration,
     pub(super) biases: &'a [Bias],
     pub(super) cross_talk: &'a [CrossTalk],
+    pub(super) shapes: &'a Shapes,
     pub(super) args: &'a AccuracyArgs,
 }
 
@@ -29,6 +31,7 @@ impl Report<'_> {
         text.push_str(&self.by_tone());
         text.push_str(&self.ablations());
         if self.args.patients > 0 {
+            text.push_str(&self.shape_table());
             text.push_str(&self.bias_table());
         }
         text.push_str(&self.misses());
@@ -115,6 +118,23 @@ impl Report<'_> {
         }
         format!(
             "## Stages left out\n\nError, 1.96 SD; Lin's CCC. Each line is fitted on the other patients of the same set, so that all variants are treated alike; nothing of the error table is in it.\n\n{}\n",
+            table.text()
+        )
+    }
+
+    fn shape_table(&self) -> String {
+        let [shallow, deep] = DEPTHS;
+        let columns = [format!("under {shallow} mm"), format!("{shallow} to {deep} mm"), format!("above {deep} mm")];
+        let mut table = Markdown::new("Shape", columns.into_iter());
+        for (kind, row) in self.shapes {
+            let told = row.iter().map(|s| match s.scars {
+                0 => "–".to_owned(),
+                n => format!("{} of {n}; {:.0} %", s.found, 100.0 * s.held / n as f64),
+            });
+            table.row(kind.name(), told);
+        }
+        format!(
+            "## Which scars are found\n\nPhantom patients in a clinic that keeps its protocol, by shape and depth at the baseline: scars of which half or more lies under the mask; mean share of a scar's disc under the mask.\n\n{}\n",
             table.text()
         )
     }
