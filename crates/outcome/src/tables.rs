@@ -43,7 +43,7 @@ pub(crate) const LEAST_PER_TIER: usize = 8;
 /// Readings that the contrast of scars is corrected by.
 const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 /// Readings whose distance from the baseline's makes any measure less sure.
-const WIDENING: [&str; 3] = ["ln_ref_energy_ratio", "ln_shading_ratio", "light_turn_deg"];
+const WIDENING: [&str; 4] = ["ln_ref_energy_ratio", "ln_shading_ratio", "ln_focus_ratio", "light_turn_deg"];
 
 /// Counts are whole numbers that mostly stay: an interval from their spread would be none. And the contrast of healthy skin
 /// is no less sure for having moved.

@@ -34,7 +34,8 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
                 calibration.id
             )));
         }
-        sets.push(Set::read(db, Path::new(truth), &name).await?);
+        let seen = calibration.sets.contains(&name);
+        sets.push(Set::read(db, Path::new(truth), &name, seen).await?);
     }
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for set in &sets {

@@ -44,8 +44,8 @@ impl Report<'_> {
             "# Change of scars: how right it is\n\n\
              On rendered skin with known truth, **not clinically validated**. Written by\n\n\
              ```sh\ncicatrix accuracy {} --patients {} --seed {} --out docs\n```\n\n\
-             Error table: `{}`, {} patients and {} changes of {}. None of the sets reported here is in it. What is \
-             measured, and how, is in [measures.md](measures.md).\n\n",
+             Error table: `{}`, {} patients and {} changes of {}. {} What is measured, and how, is in \
+             [measures.md](measures.md).\n\n",
             sets.join(" "),
             self.args.patients,
             self.args.seed,
@@ -53,11 +53,15 @@ impl Report<'_> {
             self.calibration.n_subjects,
             self.calibration.n_changes,
             self.calibration.sets.join(", "),
+            match self.sets.iter().any(|s| s.seen) {
+                true => "Sets marked † are in it: their figures flatter, and stand here for the tiers that they show.",
+                false => "None of the sets reported here is in it.",
+            },
         )
     }
 
     fn by_set(&self) -> String {
-        let mut table = Markdown::new("", self.sets.iter().map(|s| s.name.clone()));
+        let mut table = Markdown::new("", self.sets.iter().map(column));
         let pooled: Vec<Vec<Told>> = self.sets.iter().map(|s| s.pooled(self.calibration)).collect();
         let single: Vec<Vec<Told>> = self.sets.iter().map(|s| s.single(self.calibration)).collect();
         table.row("Patients", self.sets.iter().map(|s| s.patients.to_string()));
@@ -88,7 +92,7 @@ impl Report<'_> {
 
     fn by_tone(&self) -> String {
         let names = ["light", "medium", "dark"];
-        let mut table = Markdown::new("Skin", self.sets.iter().map(|s| s.name.clone()));
+        let mut table = Markdown::new("Skin", self.sets.iter().map(column));
         let pooled: Vec<Vec<Told>> = self.sets.iter().map(|s| s.pooled(self.calibration)).collect();
         for (i, name) in names.iter().enumerate() {
             let of = |told: &Vec<Told>| {
@@ -108,7 +112,7 @@ impl Report<'_> {
     }
 
     fn ablations(&self) -> String {
-        let mut table = Markdown::new("", self.sets.iter().map(|s| s.name.clone()));
+        let mut table = Markdown::new("", self.sets.iter().map(column));
         for (variant, name) in Variant::ALL {
             let told = |set: &Set| match set.variant(variant) {
                 Some(a) => format!("{:.1} %; {:.3}", 1.96 * a.sd, a.ccc),
@@ -192,6 +196,10 @@ impl Report<'_> {
         }
         text
     }
+}
+
+fn column(set: &Set) -> String {
+    format!("{}{}", set.name, if set.seen { " †" } else { "" })
 }
 
 fn tone(melanin: f64) -> usize {

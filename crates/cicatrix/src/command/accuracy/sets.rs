@@ -27,6 +27,8 @@ pub(super) struct Told {
 
 pub(super) struct Set {
     pub(super) name: String,
+    /// The error table was made on it.
+    pub(super) seen: bool,
     pub(super) cases: Vec<Case>,
     pub(super) patients: usize,
     /// Sessions of the truth that have no measured change.
@@ -34,7 +36,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) async fn read(db: &str, truth_path: &Path, name: &str) -> anyhow::Result<Self> {
+    pub(super) async fn read(db: &str, truth_path: &Path, name: &str, seen: bool) -> anyhow::Result<Self> {
         let truth = Truth::read(truth_path)?;
         let ledger = open_existing(db).await?;
         let mut cases = Vec::new();
@@ -61,7 +63,7 @@ impl Set {
         patients.dedup();
         let (all, patients) = (sessions.len() - patients.len(), patients.len());
         let not_measurable = all.saturating_sub(cases.len());
-        Ok(Self { name: name.to_owned(), cases, patients, not_measurable })
+        Ok(Self { name: name.to_owned(), seen, cases, patients, not_measurable })
     }
 
     /// All shots of a session against all of the baseline.
