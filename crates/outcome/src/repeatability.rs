@@ -29,6 +29,8 @@ pub struct Repeat {
     /// Mean of both, and the second less the first: ln for ratio measures, else in the unit.
     pub mean: f64,
     pub difference: f64,
+    /// Growth of its variance with the distance of the conditions between the two.
+    pub inflation: f64,
 }
 
 /// Error of repeated shots.
@@ -59,7 +61,8 @@ pub fn repeats(visits: &[Visit], row: &MeasureError) -> Vec<Repeat> {
         };
         let difference = row.beta * (second - first);
         let (subject, region) = (visit.subject.clone(), visit.region.clone());
-        Some(Repeat { subject, region, tier, mean: 0.5 * (first + second), difference })
+        let inflation = row.inflation(std::slice::from_ref(a), std::slice::from_ref(b));
+        Some(Repeat { subject, region, tier, mean: 0.5 * (first + second), difference, inflation })
     };
     let all = visits.iter().flat_map(|visit| visit.shots.chunks_exact(2).map(move |shots| pair(visit, shots)));
     all.flatten().collect()
@@ -114,10 +117,13 @@ pub fn recalibrate(
 }
 
 fn retier(row: &mut TierError, pairs: &[Repeat]) {
-    let own = pairs.iter().filter(|p| p.tier == row.tier);
-    if let Some(floor) = noise_floor(own).filter(|f| f.subjects >= LEAST_PER_TIER) {
-        row.sd_shot = floor.wsd;
-        row.n_subjects = row.n_subjects.min(floor.subjects);
+    let own: Vec<&Repeat> = pairs.iter().filter(|p| p.tier == row.tier).collect();
+    let patients = subjects(own.iter().map(|p| p.subject.as_str()));
+    if patients >= LEAST_PER_TIER {
+        // What the conditions between the two shots make of it stands in the table already.
+        let still: Vec<f64> = own.iter().map(|p| p.difference / p.inflation.sqrt()).collect();
+        row.sd_shot = rms(&still) / std::f64::consts::SQRT_2;
+        row.n_subjects = row.n_subjects.min(patients);
         row.sd_upper_factor = sd_upper_factor(row.n_subjects as f64 - 1.0);
     }
 }

@@ -1,5 +1,6 @@
 //! The report as Markdown.
 
+use std::borrow::Borrow;
 use std::fmt::Write;
 
 use cicatrix_model::ChangeVerdict;
@@ -82,9 +83,22 @@ impl Report<'_> {
         table.row("Called improved at true −15 to −25 %", pooled.iter().map(|t| sensitivity(t, -0.25, -0.15)));
         table.row("Called improved at true −25 % and beyond", pooled.iter().map(|t| sensitivity(t, -1.0, -0.25)));
         table.row("Wrong direction at a true change of 20 % and more", pooled.iter().map(|t| wrong_direction(t)));
+        let unseen = |told: &[Vec<Told>], of: &dyn Fn(&[&Told]) -> String| {
+            let all: Vec<&Told> =
+                self.sets.iter().zip(told).filter(|(set, _)| !set.seen).flat_map(|(_, told)| told).collect();
+            of(&all)
+        };
+        let proof = format!(
+            "Over all sets that the table was not made on: false changes at true zero {}, one shot against one {}; intervals that hold the truth {}.",
+            unseen(&pooled, &|t| false_changes(t)),
+            unseen(&single, &|t| false_changes(t)),
+            unseen(&pooled, &|t| coverage(t)),
+        );
         let figures: Vec<String> = self.sets.iter().map(|s| format!("![{0}](accuracy-{0}.svg)", s.name)).collect();
         format!(
-            "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 is told as an improvement; by unchanged skin it is 1.96 times the root mean square, on the ln scale, of the change told where the truth is zero.\n\n{}\n\n",
+            "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 is told as an improvement; by \
+             unchanged skin it is 1.96 times the root mean square, on the ln scale, of the change told where the truth is \
+             zero.\n\n{proof}\n\n{}\n\n",
             table.text(),
             figures.join("\n")
         )
@@ -228,14 +242,14 @@ fn share(k: usize, n: usize) -> String {
     format!("{k} of {n} [{:.1}, {:.1}] %", 100.0 * low, 100.0 * high)
 }
 
-fn false_changes(told: &[Told]) -> String {
-    let still: Vec<&Told> = told.iter().filter(|t| t.true_change == 0.0).collect();
+fn false_changes(told: &[impl Borrow<Told>]) -> String {
+    let still: Vec<&Told> = told.iter().map(Borrow::borrow).filter(|t| t.true_change == 0.0).collect();
     let called = still.iter().filter(|t| t.estimate.verdict() != ChangeVerdict::NoDetectableChange).count();
     share(called, still.len())
 }
 
-fn coverage(told: &[Told]) -> String {
-    share(told.iter().filter(|t| holds(t)).count(), told.len())
+fn coverage(told: &[impl Borrow<Told>]) -> String {
+    share(told.iter().filter(|t| holds((*t).borrow())).count(), told.len())
 }
 
 fn mdc_at_zero(told: &[Told]) -> String {
@@ -257,7 +271,9 @@ fn pairs(told: &[Told]) -> Vec<(f64, f64)> {
 }
 
 fn ccc(told: &[Told]) -> String {
-    agreement(&pairs(told)).map_or("–".to_owned(), |a| format!("{:.3}", a.ccc))
+    // Without a spread of truths there is nothing to agree with.
+    let varies = told.iter().any(|t| t.true_change != 0.0);
+    agreement(&pairs(told)).filter(|_| varies).map_or("–".to_owned(), |a| format!("{:.3}", a.ccc))
 }
 
 fn error(told: &[Told]) -> String {
