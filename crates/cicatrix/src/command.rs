@@ -9,6 +9,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod jobs;
+mod known;
 mod locate;
 mod repeatability;
 mod run;

@@ -11,7 +11,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 
 use crate::args::{AccuracyArgs, Global};
-use crate::command::calibrate::set_name;
+use crate::command::known::Place;
 use crate::config::Config;
 use crate::exit;
 use crate::plot::Plot;
@@ -24,18 +24,15 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
     let (protocol, calibration) = (settings.protocol()?, settings.calibration()?);
     let mut sets = Vec::new();
     for pair in &args.sets {
-        let (db, truth) = pair.rsplit_once('=').ok_or_else(|| {
-            exit::bad_input(format!("'{pair}' is not DB=TRUTH.json, such as sqlite://a.db=truth.json"))
-        })?;
-        let name = set_name(Path::new(truth));
-        if calibration.sets.contains(&name) && !args.seen {
+        let place = Place::of(pair)?;
+        let seen = calibration.sets.contains(&place.name);
+        if seen && !args.seen {
             return Err(exit::bad_input(format!(
-                "the table {} was made on '{name}': its figures there flatter. Report on another set, or say --seen",
-                calibration.id
+                "the table {} was made on '{}': its figures there flatter. Report on another set, or say --seen",
+                calibration.id, place.name
             )));
         }
-        let seen = calibration.sets.contains(&name);
-        sets.push(Set::read(db, Path::new(truth), &name, seen).await?);
+        sets.push(Set::read(&place, seen).await?);
     }
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for set in &sets {

@@ -7,8 +7,8 @@ use cicatrix_outcome::{Calibration, CalibrationCase, calibrate, recalibrate};
 
 use crate::args::CalibrateArgs;
 use crate::command::export::open_existing;
+use crate::command::known::Place;
 use crate::command::repeatability::visits;
-use crate::command::truth::{Truth, measured};
 use crate::config::Config;
 use crate::exit;
 use crate::print::out;
@@ -38,39 +38,16 @@ async fn from_truth(args: &CalibrateArgs, made: &str) -> anyhow::Result<Calibrat
     let mut cases = Vec::new();
     let mut sets = Vec::new();
     for pair in &args.from {
-        let (db, truth) = pair.rsplit_once('=').ok_or_else(|| {
-            exit::bad_input(format!("'{pair}' is not DB=TRUTH.json, such as sqlite://a.db=truth.json"))
-        })?;
-        let name = set_name(Path::new(truth));
-        cases.extend(cases_of(db, Path::new(truth), &name).await?);
-        sets.push(name);
+        let place = Place::of(pair)?;
+        let (_, found) = place.read().await?;
+        cases.extend(found.into_iter().map(|case| CalibrationCase {
+            subject: format!("{}/{}", place.name, case.patient),
+            baseline: case.before,
+            follow_up: case.after,
+            true_ln: case.true_change.ln_1p(),
+            unchanged: case.unchanged,
+        }));
+        sets.push(place.name);
     }
     calibrate(&args.id, made, &sets, &cases).map_err(|e| exit::bad_input(e.to_string()))
-}
-
-/// The folder that holds the truth names the set.
-pub(crate) fn set_name(truth: &Path) -> String {
-    let folder = truth.parent().and_then(Path::file_name).and_then(|n| n.to_str());
-    folder.unwrap_or("unnamed").to_owned()
-}
-
-async fn cases_of(db: &str, truth: &Path, set: &str) -> anyhow::Result<Vec<CalibrationCase>> {
-    let truth = Truth::read(truth)?;
-    let ledger = open_existing(db).await?;
-    let mut cases = Vec::new();
-    for ((patient, ..), subject) in measured(&ledger).await? {
-        let Some(baseline) = &subject.baseline else { continue };
-        for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
-            let Some(photo) = truth.photo(&patient, session) else { continue };
-            cases.push(CalibrationCase {
-                subject: format!("{set}/{patient}"),
-                baseline: subject.sessions[baseline].clone(),
-                follow_up: shots.clone(),
-                true_ln: photo.truth.true_volume_change.ln_1p(),
-                unchanged: photo.truth.unchanged,
-            });
-        }
-    }
-    ledger.close().await;
-    Ok(cases)
 }

@@ -1,21 +1,9 @@
 //! Figures of one set of results whose truth is known.
 
-use std::path::Path;
-
 use cicatrix_model::{Measure, Shot};
 use cicatrix_outcome::{Agreement, Calibration, Estimate, Observed, agreement, compare, held_out};
 
-use crate::command::export::open_existing;
-use crate::command::truth::{Truth, measured};
-
-/// A session against its baseline, region by region.
-pub(super) struct Case {
-    pub(super) subject: String,
-    pub(super) true_change: f64,
-    pub(super) melanin: Option<f64>,
-    before: Vec<Shot>,
-    after: Vec<Shot>,
-}
+use crate::command::known::{Case, Place};
 
 /// An estimate beside the truth, fraction.
 pub(super) struct Told {
@@ -36,25 +24,8 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) async fn read(db: &str, truth_path: &Path, name: &str, seen: bool) -> anyhow::Result<Self> {
-        let truth = Truth::read(truth_path)?;
-        let ledger = open_existing(db).await?;
-        let mut cases = Vec::new();
-        let found = measured(&ledger).await?;
-        for ((patient, ..), subject) in &found {
-            let Some(baseline) = &subject.baseline else { continue };
-            for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
-                let Some(photo) = truth.photo(patient, session) else { continue };
-                cases.push(Case {
-                    subject: patient.clone(),
-                    true_change: photo.truth.true_volume_change,
-                    melanin: photo.melanin_tone,
-                    before: subject.sessions[baseline].clone(),
-                    after: shots.clone(),
-                });
-            }
-        }
-        ledger.close().await;
+    pub(super) async fn read(place: &Place, seen: bool) -> anyhow::Result<Self> {
+        let (truth, cases) = place.read().await?;
         let mut sessions: Vec<(&str, &str)> =
             truth.photos.iter().map(|p| (p.patient.as_str(), p.session_date.as_str())).collect();
         sessions.sort_unstable();
@@ -63,7 +34,7 @@ impl Set {
         patients.dedup();
         let (all, patients) = (sessions.len() - patients.len(), patients.len());
         let not_measurable = all.saturating_sub(cases.len());
-        Ok(Self { name: name.to_owned(), seen, cases, patients, not_measurable })
+        Ok(Self { name: place.name.clone(), seen, cases, patients, not_measurable })
     }
 
     /// All shots of a session against all of the baseline.
@@ -85,7 +56,7 @@ impl Set {
         for case in &self.cases {
             for (before, after) in pairs(case) {
                 told.extend(compare(row, &before, &after).map(|estimate| Told {
-                    subject: case.subject.clone(),
+                    subject: case.patient.clone(),
                     true_change: case.true_change,
                     melanin: case.melanin,
                     estimate,
@@ -143,6 +114,6 @@ impl Variant {
             Self::WithoutCovariates | Self::NotSelfReferenced => &[],
         };
         let covariates = readings.iter().map(|name| change(&|shot: &Shot| shot.reading(name)).unwrap_or(0.0)).collect();
-        Some(Observed { subject: case.subject.clone(), true_ln: case.true_change.ln_1p(), observed, covariates })
+        Some(Observed { subject: case.patient.clone(), true_ln: case.true_change.ln_1p(), observed, covariates })
     }
 }

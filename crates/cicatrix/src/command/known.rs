@@ -1,0 +1,63 @@
+//! Sets of results whose truth is known, named `DB=TRUTH.json` on the command line.
+
+use std::path::PathBuf;
+
+use cicatrix_model::Shot;
+
+use crate::command::export::open_existing;
+use crate::command::truth::{Truth, measured};
+use crate::exit;
+
+/// Where a set lies.
+pub(crate) struct Place {
+    db: String,
+    truth: PathBuf,
+    /// The folder that holds the truth.
+    pub(crate) name: String,
+}
+
+/// A session of a patient's view and region against its baseline.
+pub(crate) struct Case {
+    pub(crate) patient: String,
+    /// Change of scar volume, as a fraction.
+    pub(crate) true_change: f64,
+    /// Neither relief nor colour has changed.
+    pub(crate) unchanged: bool,
+    pub(crate) melanin: Option<f64>,
+    pub(crate) before: Vec<Shot>,
+    pub(crate) after: Vec<Shot>,
+}
+
+impl Place {
+    pub(crate) fn of(pair: &str) -> anyhow::Result<Self> {
+        let (db, truth) = pair.rsplit_once('=').ok_or_else(|| {
+            exit::bad_input(format!("'{pair}' is not DB=TRUTH.json, such as sqlite://a.db=truth.json"))
+        })?;
+        let truth = PathBuf::from(truth);
+        let folder = truth.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
+        Ok(Self { db: db.to_owned(), name: folder.unwrap_or("unnamed").to_owned(), truth })
+    }
+
+    /// The truth, and what the database has of it.
+    pub(crate) async fn read(&self) -> anyhow::Result<(Truth, Vec<Case>)> {
+        let truth = Truth::read(&self.truth)?;
+        let ledger = open_existing(&self.db).await?;
+        let mut cases = Vec::new();
+        for ((patient, ..), subject) in measured(&ledger).await? {
+            let Some(baseline) = &subject.baseline else { continue };
+            for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
+                let Some(photo) = truth.photo(&patient, session) else { continue };
+                cases.push(Case {
+                    patient: patient.clone(),
+                    true_change: photo.truth.true_volume_change,
+                    unchanged: photo.truth.unchanged,
+                    melanin: photo.melanin_tone,
+                    before: subject.sessions[baseline].clone(),
+                    after: shots.clone(),
+                });
+            }
+        }
+        ledger.close().await;
+        Ok((truth, cases))
+    }
+}
