@@ -74,6 +74,36 @@ impl Default for GateSettings {
     }
 }
 
+impl GateSettings {
+    /// The same warnings, and nothing that refuses: for trials of what the gate is worth.
+    pub fn never_failing(mut self) -> Self {
+        let all = [
+            &mut self.px_per_mm,
+            &mut self.clipped_share,
+            &mut self.near_white_share,
+            &mut self.dark_code,
+            &mut self.bright_code,
+            &mut self.glare_share,
+            &mut self.foreign_share,
+            &mut self.jpeg_quality,
+            &mut self.ln_focus_ratio,
+            &mut self.ln_ref_energy_ratio,
+            &mut self.relief_correlation,
+            &mut self.light_turn_deg,
+            &mut self.residual_p95_mm,
+            &mut self.ln_scale,
+            &mut self.roll_deg,
+            &mut self.tilt_deg,
+            &mut self.covered_share,
+            &mut self.ln_colour_cast,
+        ];
+        for limits in all {
+            limits[1] = if limits[1] >= limits[0] { f64::INFINITY } else { f64::NEG_INFINITY };
+        }
+        self
+    }
+}
+
 /// Readings of one photo as they come in.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Gate {

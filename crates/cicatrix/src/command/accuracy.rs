@@ -1,6 +1,8 @@
 //! `accuracy`: the report of how right changes are, from results with known truth and from photos rendered for it.
 
 mod bias;
+mod pictures;
+mod refusals;
 mod report;
 mod sets;
 mod shapes;
@@ -47,6 +49,13 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         };
         write(&args.out.join(format!("accuracy-{}.svg", set.name)), &plot.svg())?;
     }
+    let mut pictured = Vec::new();
+    for set in sets.iter().filter(|set| !set.seen) {
+        let Some(case) = set.worst(&calibration) else { continue };
+        if pictures::side_by_side(case, &protocol, &args.out.join(format!("accuracy-{}-worst.webp", set.name)))? {
+            pictured.push(set.name.clone());
+        }
+    }
     let bench = Bench {
         protocol: &protocol,
         calibration: &calibration,
@@ -58,6 +67,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
     let biases = bench.biases(|| bar.inc(1));
     let cross_talk = bench.cross_talk(|| bar.inc(1));
     let shapes = bench.shapes(|| bar.inc(1));
+    let refusals = bench.refusals(|| bar.inc(1));
     bar.finish_and_clear();
     let report = Report {
         sets: &sets,
@@ -65,6 +75,8 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         biases: &biases,
         cross_talk: &cross_talk,
         shapes: &shapes,
+        refusals: &refusals,
+        pictured: &pictured,
         args,
     };
     let path = args.out.join("accuracy.md");

@@ -24,6 +24,8 @@ pub(crate) struct Case {
     /// Neither relief nor colour has changed.
     pub(crate) unchanged: bool,
     pub(crate) melanin: Option<f64>,
+    /// A photo of the baseline and one of the session, where they should lie: in bucket/ beside the truth.
+    pub(crate) photos: [PathBuf; 2],
     pub(crate) before: Vec<Shot>,
     pub(crate) after: Vec<Shot>,
 }
@@ -46,12 +48,16 @@ impl Place {
         for ((patient, ..), subject) in measured(&ledger).await? {
             let Some(baseline) = &subject.baseline else { continue };
             for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
-                let Some(photo) = truth.photo(&patient, session) else { continue };
+                let [Some(photo), Some(first)] = [session, baseline].map(|s| truth.photo(&patient, s)) else {
+                    continue;
+                };
+                let lies = |file: &str| self.truth.with_file_name("bucket").join(file);
                 cases.push(Case {
                     patient: patient.clone(),
                     true_change: photo.truth.true_volume_change,
                     unchanged: photo.truth.unchanged,
                     melanin: photo.melanin_tone,
+                    photos: [lies(&first.file), lies(&photo.file)],
                     before: subject.sessions[baseline].clone(),
                     after: shots.clone(),
                 });

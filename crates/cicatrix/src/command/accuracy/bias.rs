@@ -98,7 +98,7 @@ impl Bench<'_> {
     }
 
     pub(super) fn steps() -> usize {
-        FACTORS.len() + CROSS_TALK + 1
+        FACTORS.len() + CROSS_TALK + 2
     }
 
     /// Colour against relief and one half of a region against the other, in a perfect rig.
@@ -151,7 +151,7 @@ impl Bench<'_> {
         Some(compare(row, &[own.get(1)?.clone()], &[measured.get(1)?.clone()])?.change)
     }
 
-    fn baseline(&self, photo: &Rendered, regions: &[RegionPolygon]) -> Option<(Reference, Vec<Shot>)> {
+    pub(super) fn baseline(&self, photo: &Rendered, regions: &[RegionPolygon]) -> Option<(Reference, Vec<Shot>)> {
         let bytes = photo.to_jpeg();
         let px_per_mm = Some(photo.truth.px_per_mm);
         let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm, regions };
@@ -161,7 +161,7 @@ impl Bench<'_> {
     }
 
     /// One shot per region.
-    fn measured(&self, reference: &Reference, photo: &Rendered, itself: bool) -> Option<Vec<Shot>> {
+    pub(super) fn measured(&self, reference: &Reference, photo: &Rendered, itself: bool) -> Option<Vec<Shot>> {
         let bytes = photo.to_jpeg();
         let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm: None, regions: &[] };
         let Assessment::Measured(m) = assess(reference, &described, itself, false, self.protocol) else { return None };

@@ -7,6 +7,7 @@ use cicatrix_model::ChangeVerdict;
 use cicatrix_outcome::{Calibration, agreement, proportion_interval};
 
 use super::bias::{Bias, CrossTalk};
+use super::refusals::Refusals;
 use super::sets::{Set, Told, Variant};
 use super::shapes::{DEPTHS, Shapes};
 use crate::args::AccuracyArgs;
@@ -17,6 +18,9 @@ pub(super) struct Report<'a> {
     pub(super) biases: &'a [Bias],
     pub(super) cross_talk: &'a [CrossTalk],
     pub(super) shapes: &'a Shapes,
+    pub(super) refusals: &'a Refusals,
+    /// Names of the sets whose worst change is shown in a picture.
+    pub(super) pictured: &'a [String],
     pub(super) args: &'a AccuracyArgs,
 }
 
@@ -34,6 +38,7 @@ impl Report<'_> {
         if self.args.patients > 0 {
             text.push_str(&self.shape_table());
             text.push_str(&self.bias_table());
+            text.push_str(&self.refusal_table());
         }
         text.push_str(&self.misses());
         text
@@ -114,7 +119,7 @@ impl Report<'_> {
                 let held = own.iter().filter(|t| holds(t)).count();
                 match own.len() {
                     n if n < LEAST => "–".to_owned(),
-                    n => format!("{:.1} %; {held} of {n}", 196.0 * rms(own.iter().map(|t| ln_error(t)))),
+                    n => format!("{:.1} %; {held} of {n}", 196.0 * rms(own.iter().map(|t| t.error()))),
                 }
             };
             table.row(name, pooled.iter().map(of));
@@ -183,6 +188,18 @@ impl Report<'_> {
         text
     }
 
+    fn refusal_table(&self) -> String {
+        let r = self.refusals;
+        format!(
+            "## What the gate refuses\n\nUnchanged phantom skin in careless hands (level 1.5), one shot against one, measured as \
+             if the gate refused nothing. Bad is what would have been told as more than its detectable change.\n\n\
+             | | Refused |\n|---|---|\n| bad | {} |\n| good | {} |\n\nNot laid over the baseline: {}.\n\n",
+            share(r.bad_refused, r.bad),
+            share(r.good_refused, r.good),
+            r.not_laid,
+        )
+    }
+
     /// The changes that are furthest off, so that nobody has to look for them.
     fn misses(&self) -> String {
         let mut text = String::from(
@@ -192,7 +209,7 @@ impl Report<'_> {
             let told = set.pooled(self.calibration);
             let mut worst: Vec<&Told> = told.iter().filter(|t| !holds(t)).collect();
             if worst.is_empty() {
-                worst.extend(told.iter().max_by(|a, b| ln_error(a).abs().total_cmp(&ln_error(b).abs())));
+                worst.extend(told.iter().max_by(|a, b| a.error().abs().total_cmp(&b.error().abs())));
             }
             for t in worst {
                 let e = &t.estimate;
@@ -207,6 +224,14 @@ impl Report<'_> {
                     e.ci95_hi
                 );
             }
+        }
+        if !self.pictured.is_empty() {
+            text.push_str(
+                "\nThe change of each set that is furthest off: baseline, and the follow-up laid over it.\n\n",
+            );
+        }
+        for name in self.pictured {
+            let _ = writeln!(text, "{name}: ![{name}](accuracy-{name}-worst.webp)\n");
         }
         text
     }
@@ -223,10 +248,6 @@ fn tone(melanin: f64) -> usize {
 fn holds(told: &Told) -> bool {
     let truth = 100.0 * told.true_change;
     told.estimate.ci95_lo <= truth && truth <= told.estimate.ci95_hi
-}
-
-fn ln_error(told: &Told) -> f64 {
-    (told.estimate.change / 100.0).ln_1p() - told.true_change.ln_1p()
 }
 
 fn rms(values: impl Iterator<Item = f64>) -> f64 {
@@ -253,7 +274,7 @@ fn coverage(told: &[impl Borrow<Told>]) -> String {
 }
 
 fn mdc_at_zero(told: &[Told]) -> String {
-    let still: Vec<f64> = told.iter().filter(|t| t.true_change == 0.0).map(ln_error).collect();
+    let still: Vec<f64> = told.iter().filter(|t| t.true_change == 0.0).map(Told::error).collect();
     match still.len() {
         n if n < LEAST => "–".to_owned(),
         n => format!("{:.1} % (n = {n})", -100.0 * (-1.96 * rms(still.into_iter())).exp_m1()),

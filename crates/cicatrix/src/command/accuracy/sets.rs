@@ -11,6 +11,15 @@ pub(super) struct Told {
     pub(super) true_change: f64,
     pub(super) melanin: Option<f64>,
     pub(super) estimate: Estimate,
+    /// Which case of the set it is of.
+    pub(super) case: usize,
+}
+
+impl Told {
+    /// On the ln scale.
+    pub(super) fn error(&self) -> f64 {
+        (self.estimate.change / 100.0).ln_1p() - self.true_change.ln_1p()
+    }
 }
 
 pub(super) struct Set {
@@ -50,16 +59,24 @@ impl Set {
         })
     }
 
+    /// The case whose change is furthest off.
+    pub(super) fn worst(&self, calibration: &Calibration) -> Option<&Case> {
+        let told = self.pooled(calibration);
+        let worst = told.iter().max_by(|a, b| a.error().abs().total_cmp(&b.error().abs()))?;
+        self.cases.get(worst.case)
+    }
+
     fn told(&self, calibration: &Calibration, pairs: impl Fn(&Case) -> Vec<(Vec<Shot>, Vec<Shot>)>) -> Vec<Told> {
         let Some(row) = calibration.measure(Measure::Psi) else { return vec![] };
         let mut told = Vec::new();
-        for case in &self.cases {
+        for (number, case) in self.cases.iter().enumerate() {
             for (before, after) in pairs(case) {
                 told.extend(compare(row, &before, &after).map(|estimate| Told {
                     subject: case.patient.clone(),
                     true_change: case.true_change,
                     melanin: case.melanin,
                     estimate,
+                    case: number,
                 }));
             }
         }
