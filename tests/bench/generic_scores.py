@@ -6,7 +6,8 @@
 <series> holds bucket/ and truth.json, whose photos carry `roi_polygon_px`: the true outline of the region in each photo.
 Each region is warped to 400 x 260 px (0.1 mm) by its true outline, so that no score suffers from a registration. Shots of
 a session are averaged on the ln scale, and a line from true to observed ln change is fitted on the other patients, as in
-`cicatrix accuracy`. Told are MDC95 (1.96 root mean squares of the change told where the truth is zero), error (1.96
+`cicatrix accuracy`. Told are MDC95 as an improvement (1.96 root mean squares, ln scale, of the change told where the truth is zero; also on
+the ln scale itself, on which scores can be divided by each other), error (1.96
 standard deviations) and Lin's concordance. Rendered skin, not clinically validated.
 """
 import argparse
@@ -99,15 +100,15 @@ def main():
         told = told[np.isfinite(told[:, 1])]
         true, seen = 100 * np.expm1(told[:, 0]), 100 * np.expm1(np.clip(told[:, 1], -5, 3))
         still = told[told[:, 0] == 0, 1]
-        mdc = 100 * np.expm1(min(1.96 * np.sqrt(np.mean(still**2)), 5)) if len(still) else float("nan")
+        mdc = -100 * np.expm1(-1.96 * np.sqrt(np.mean(still**2))) if len(still) else float("nan")
         ccc = 2 * np.cov(true, seen, bias=True)[0, 1] / (true.var() + seen.var() + (true.mean() - seen.mean()) ** 2)
-        table.append({"score": name, "n": len(told), "mdc95_pct": mdc, "error_95_pct": 1.96 * (seen - true).std(), "ccc": ccc})
+        table.append({"score": name, "n": len(told), "mdc95_pct": mdc, "mdc95_ln": -np.log1p(-mdc / 100), "error_95_pct": 1.96 * (seen - true).std(), "ccc": ccc})
     if args.json:
         print(json.dumps(table))
         return
-    print("| Score | n | MDC95, % | Error, 1.96 SD % | CCC |\n|---|---|---|---|---|")
+    print("| Score | n | MDC95, % | ln | Error, 1.96 SD % | CCC |\n|---|---|---|---|---|---|")
     for row in table:
-        print(f"| {row['score']} | {row['n']} | {row['mdc95_pct']:.0f} | {row['error_95_pct']:.0f} | {row['ccc']:.2f} |")
+        print(f"| {row['score']} | {row['n']} | {row['mdc95_pct']:.0f} | {row['mdc95_ln']:.2f} | {row['error_95_pct']:.0f} | {row['ccc']:.2f} |")
 
 
 if __name__ == "__main__":

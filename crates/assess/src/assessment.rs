@@ -5,7 +5,7 @@ use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, R
 use cicatrix_normalize::{Normalized, Pair, Shading, normalize};
 use cicatrix_photo::{Exposure, Frame, Metadata, Plane, decode, exposure};
 use cicatrix_score::{
-    FoundAgain, Relief, ScoreSettings, Shot, SizeClass, a_star_ita, delta_ei, delta_mi, psi, ref_energy,
+    FoundAgain, PSI_FLOOR, Relief, ScoreSettings, Shot, SizeClass, a_star_ita, delta_ei, delta_mi, psi, ref_energy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,8 @@ pub(crate) struct Aligned {
     inside: Plane,
     /// 1 on highlights.
     glare: Plane,
+    /// The photo is the baseline's own.
+    itself: bool,
 }
 
 impl Aligned {
@@ -202,6 +204,7 @@ impl Aligned {
             exposure: if itself { reference.exposure } else { region_exposure(reference, frame, &registration) },
             glare: patch.green.map(|g| f32::from(u8::from(g >= protocol.score.highlight as f32))),
             inside: patch.inside,
+            itself,
             registration,
         }
     }
@@ -235,8 +238,9 @@ impl Aligned {
         gate.note("ln_gain_green", gains[1]);
         if let (Some(now), Some(then)) = (self.shading, reference.shading) {
             gate.note("ln_shading_ratio", now.ln_ratio(&then));
-            if let Some(turn) = now.turn_deg(&then) {
-                gate.read_size("light_turn_deg", turn, g.light_turn_deg, Reason::LightingShift);
+            match now.turn_deg(&then) {
+                Some(turn) => gate.read_size("light_turn_deg", turn, g.light_turn_deg, Reason::LightingShift),
+                None => gate.read("light_direction_known", 0.0, [0.5, f64::NEG_INFINITY], Reason::LightingShift),
             }
         }
         gate.note("illumination_rms", self.normalized.illumination_rms);
@@ -293,7 +297,9 @@ impl Aligned {
         let mut add = |measure, found: Option<(f64, u64)>| {
             values.extend(found.map(|(value, n_pixels)| Measured { measure, value, n_pixels }));
         };
-        let index = |scar: &Plane| psi(&self.relief, scar, &mask.reference, settings);
+        // A baseline whose scars do not stand out has none to follow.
+        let shows = |found: &(f64, u64)| !self.itself || found.0 > PSI_FLOOR;
+        let index = |scar: &Plane| psi(&self.relief, scar, &mask.reference, settings).filter(shows);
         let enough = |scar: &&Plane| area_mm2(scar) >= settings.least_scar_mm2;
         add(Measure::PsiRaised, mask.raised.as_ref().filter(enough).and_then(index));
         if !enough(&&mask.scar) {

@@ -123,6 +123,12 @@ pub(crate) struct DemoArgs {
     pub(crate) final_change: Option<f64>,
 }
 
+/// A scale as the manifest allows it.
+fn parse_scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    (scale > 0.0 && scale < 1000.0).then_some(scale).ok_or_else(|| "a scale lies between 0 and 1000 px/mm".to_owned())
+}
+
 /// A loss of volume that leaves every scar some depth.
 fn parse_final_change(text: &str) -> Result<f64, String> {
     let percent: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
@@ -288,7 +294,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "PHOTO")]
     pub(crate) baseline: Option<PathBuf>,
     /// Pixels per millimetre on the skin, where no manifest says it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_scale)]
     pub(crate) px_per_mm: Option<f64>,
     /// Writes the baseline as PNG with its regions (blue), its scars (vermilion; raised ones purple) and an arrow along
     /// the light (yellow)

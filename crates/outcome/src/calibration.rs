@@ -158,9 +158,19 @@ impl MeasureError {
     }
 
     /// Error of a single photo's value: what one shot and half of what a pair of sessions strays by, before β.
-    pub fn of_value(&self, tier: QualityTier, value: f64) -> Option<ValueError> {
+    /// `reading` gives what the gate read of this photo against its baseline: it makes the error grow, and what it did to
+    /// the value is still in it.
+    pub fn of_value(&self, tier: QualityTier, value: f64, reading: impl Fn(&str) -> Option<f64>) -> Option<ValueError> {
         let row = self.row(tier)?;
-        let spread = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0).sqrt() / self.beta;
+        let grown: f64 =
+            self.widening.iter().map(|w| w.weight * reading(&w.reading).unwrap_or(0.0).powi(2)).sum::<f64>() + 1.0;
+        let conditions: f64 = self
+            .covariates
+            .iter()
+            .map(|c| c.coefficient * reading(&c.reading).unwrap_or(0.0).clamp(-c.range, c.range))
+            .sum();
+        let own = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0) * grown;
+        let spread = (own.sqrt() / self.beta).hypot(conditions);
         let half = row.half_width(spread);
         Some(if self.measure.is_ratio() {
             ValueError { sd: value * spread, ci95_lo: value * (-half).exp(), ci95_hi: value * half.exp() }

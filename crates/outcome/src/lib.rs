@@ -21,6 +21,7 @@ pub use change::{Estimate, changes, compare};
 pub use held_out::{Observed, held_out};
 pub use holm::holm;
 pub use proportion::proportion_interval;
+pub use quantile::sd_upper_factor;
 pub use repeatability::{NoiseFloor, Repeat, Visit, noise_floor, recalibrate, repeats};
 pub use tables::{CalibrationCase, calibrate};
 pub use trend::trends;

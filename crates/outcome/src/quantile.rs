@@ -15,7 +15,7 @@ pub(crate) fn t975(degrees: f64) -> f64 {
 
 /// The true standard deviation lies, with 95 %, below this many times the one that was estimated with these degrees of
 /// freedom: `√(v / χ²(0.05, v))`, χ² by Wilson and Hilferty's cube (1931, PNAS 17:684), within 1 % from 4 degrees on.
-pub(crate) fn sd_upper_factor(degrees: f64) -> f64 {
+pub fn sd_upper_factor(degrees: f64) -> f64 {
     const Z05: f64 = -1.644_853_627;
     let v = degrees.max(1.0);
     let c = 2.0 / (9.0 * v);

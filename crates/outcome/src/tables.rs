@@ -20,7 +20,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::calibration::{
     Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening, difference, pooled, worst_tier,
 };
-use crate::quantile::{mean, rms, sd_upper_factor};
+use crate::quantile::{mean, rms, sd_upper_factor, t975};
 use crate::variance::{VarianceCase, fit};
 
 /// A session against its baseline with what is known of the truth.
@@ -40,6 +40,10 @@ pub(crate) const LEAST_SUBJECTS: usize = 35;
 /// A tier with fewer subjects, or fewer repeated shots, than this borrows from all tiers; a measure with fewer subjects
 /// has no row.
 pub(crate) const LEAST_PER_TIER: usize = 8;
+/// Half width of the interval in parts of the change from which on a measure is not told.
+const MOST_PROPORTION: f64 = 0.9;
+/// Least part of the variance that unchanged skin in the baseline's conditions has.
+const LEAST_STILL: f64 = 0.02;
 /// Readings that the contrast of scars is corrected by.
 const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 /// Readings whose distance from the baseline's makes any measure less sure.
@@ -136,6 +140,10 @@ fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureE
         })
         .collect();
     let base = spread(&mut row, &residuals);
+    // An error that grows as fast as the change lets no change be told.
+    if t975(m as f64 - 1.0) * row.proportion >= MOST_PROPORTION {
+        return None;
+    }
     let repeats = repeats(&row, cases);
     let tiers = [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual];
     row.tiers = tiers.iter().map(|&t| tier_error(&row, t, base, &residuals, &repeats)).collect();
@@ -185,7 +193,10 @@ fn spread(row: &mut MeasureError, residuals: &[Residual<'_>]) -> f64 {
         })
         .collect();
     let parts = fit(&cases);
-    let base = parts[0].max(1e-12);
+    // A share of the whole at least: without it a measure whose error always grows with something would be exact where
+    // nothing does.
+    let total = mean(&cases.iter().map(|case| case.squared).collect::<Vec<_>>());
+    let base = parts[0].max(LEAST_STILL * total).max(1e-12);
     let weights = WIDENING.iter().zip(&parts[1..]).filter(|(_, variance)| **variance > 1e-3 * base);
     row.widening = weights.map(|(reading, v)| Widening { reading: (*reading).to_owned(), weight: v / base }).collect();
     row.proportion = parts[1 + WIDENING.len()].sqrt();
@@ -198,8 +209,8 @@ fn repeats(row: &MeasureError, cases: &[CalibrationCase]) -> Vec<(QualityTier, f
     for case in cases.iter().filter(|c| c.follow_up.len() > 1) {
         let Some(centre) = row.observed(&case.follow_up, &case.baseline) else { continue };
         let n = case.follow_up.len() as f64;
-        let grown = row.inflation(&case.baseline, &case.follow_up).sqrt();
         for shot in &case.follow_up {
+            let grown = row.inflation(&case.baseline, std::slice::from_ref(shot)).sqrt();
             if let Some(value) = row.observed(std::slice::from_ref(shot), &case.baseline) {
                 found.push((shot.quality_tier, row.beta * (value - centre) * (n / (n - 1.0)).sqrt() / grown));
             }

@@ -14,6 +14,6 @@ mod settings;
 pub use colour::{ColourNoise, a_star_ita, delta_ei, delta_mi};
 pub use mask::{FoundAgain, Scar, ScarMask, SizeClass};
 pub use pits::Shot;
-pub use psi::{psi, ref_energy};
+pub use psi::{PSI_FLOOR, psi, ref_energy};
 pub use relief::Relief;
 pub use settings::ScoreSettings;

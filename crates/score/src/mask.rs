@@ -93,7 +93,7 @@ impl ScarMask {
     pub fn drawn(shot: &Shot<'_>, region: &Plane, drawn: &Plane, settings: &ScoreSettings) -> Self {
         let pits = in_two_rounds(shot, region, settings);
         let scar = region.zip(drawn, |r, d| r * d);
-        let signs = pits.raised.is_some().then(|| by_sign(&scar, &pits.sunken));
+        let signs = pits.raised.as_ref().map(|raised| by_sign(&scar, &pits.sunken, raised));
         let (depressed, raised) = signs.unzip();
         Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
     }
@@ -141,7 +141,8 @@ impl ScarMask {
         FoundAgain { nodes, scars: self.matched(found, MATCH_MM * shot.px_per_mm) }
     }
 
-    /// How many scars of each size have one of `found` for themselves within `reach`, nearest first.
+    /// How many scars of each size have one of `found` for themselves within `reach`: each takes the nearest that is
+    /// left.
     fn matched(&self, mut found: Vec<[f64; 2]>, reach: f64) -> [u64; 3] {
         let mut counts = [0; 3];
         for scar in &self.scars {
@@ -209,13 +210,14 @@ fn bumps(candidates: &Plane, score: &Plane, sunken: &Plane, scar: &mut Plane, re
     raised
 }
 
-/// Pieces whose mean score is that of a pit, and the others.
-fn by_sign(scar: &Plane, sunken: &Plane) -> (Plane, Plane) {
+/// Pieces that are more of a pit than of a bump where they are either most, and the others: a loosely drawn outline holds
+/// the flanks as well.
+fn by_sign(scar: &Plane, sunken: &Plane, bump: &Plane) -> (Plane, Plane) {
     let empty = || Plane::filled(scar.width, scar.height, 0.0);
     let (mut depressed, mut raised) = (empty(), empty());
     for piece in components(scar) {
-        let sum: f32 = piece.iter().map(|&at| sunken.data[at]).sum();
-        let target = if sum >= 0.0 { &mut depressed } else { &mut raised };
+        let peak = |score: &Plane| piece.iter().map(|&at| score.data[at]).fold(f32::MIN, f32::max);
+        let target = if peak(sunken) >= peak(bump) { &mut depressed } else { &mut raised };
         for at in piece {
             target.data[at] = 1.0;
         }

@@ -310,7 +310,10 @@ fn observations(
         region: region.region.clone(),
         measure: value.measure,
         value: value.value,
-        error: calibration.measure(value.measure).and_then(|m| m.of_value(measurement.tier, value.value)),
+        error: calibration.measure(value.measure).and_then(|m| {
+            let reading = |name: &str| measurement.readings.iter().find(|r| r.name == name).map(|r| r.value);
+            m.of_value(measurement.tier, value.value, reading)
+        }),
         unit: value.measure.unit().to_owned(),
         n_pixels: value.n_pixels,
         quality_tier: measurement.tier,

@@ -19,6 +19,7 @@ pub(crate) struct Place {
 /// A session of a patient's view and region against its baseline.
 pub(crate) struct Case {
     pub(crate) patient: String,
+    pub(crate) session: String,
     /// Change of scar volume, as a fraction.
     pub(crate) true_change: f64,
     /// Neither relief nor colour has changed.
@@ -45,7 +46,7 @@ impl Place {
         let truth = Truth::read(&self.truth)?;
         let ledger = open_existing(&self.db).await?;
         let mut cases = Vec::new();
-        for ((patient, ..), subject) in measured(&ledger).await? {
+        for ((_, patient, ..), subject) in measured(&ledger).await? {
             let Some(baseline) = &subject.baseline else { continue };
             for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
                 let [Some(photo), Some(first)] = [session, baseline].map(|s| truth.photo(&patient, s)) else {
@@ -54,6 +55,7 @@ impl Place {
                 let lies = |file: &str| self.truth.with_file_name("bucket").join(file);
                 cases.push(Case {
                     patient: patient.clone(),
+                    session: session.clone(),
                     true_change: photo.truth.true_volume_change,
                     unchanged: photo.truth.unchanged,
                     melanin: photo.melanin_tone,

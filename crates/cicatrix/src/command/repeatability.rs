@@ -53,10 +53,10 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
 /// The sessions of a ledger as visits.
 pub(crate) async fn visits(ledger: &Ledger) -> anyhow::Result<Vec<Visit>> {
     let mut visits = Vec::new();
-    for ((patient, view, region), subject) in measured(ledger).await? {
+    for ((clinic, patient, _, region), subject) in measured(ledger).await? {
         let region = Region::new(region)?;
         for shots in subject.sessions.into_values() {
-            visits.push(Visit { subject: format!("{patient}/{view}"), region: region.clone(), shots });
+            visits.push(Visit { subject: format!("{clinic}/{patient}"), region: region.clone(), shots });
         }
     }
     Ok(visits)
@@ -89,10 +89,15 @@ fn percent(ln: f64) -> f64 {
     100.0 * ln.exp_m1()
 }
 
+/// What the true deviation lies under with 95 %; nothing is known of that from a handful of patients.
+fn upper(floor: &NoiseFloor) -> Option<f64> {
+    (floor.subjects >= 5).then(|| percent(floor.wsd_upper))
+}
+
 fn described((region, tier, f): &Row) -> serde_json::Value {
     json!({
         "region": region, "tier": tier, "pairs": f.pairs, "subjects": f.subjects,
-        "wsd_pct": percent(f.wsd), "wsd_upper_pct": percent(f.wsd_upper), "bias_pct": percent(f.bias),
+        "wsd_pct": percent(f.wsd), "wsd_upper_pct": upper(f), "bias_pct": percent(f.bias),
         "limits_pct": [percent(f.limits.0), percent(f.limits.1)], "mdc95_pct": -percent(-f.mdc95),
     })
 }
@@ -108,7 +113,7 @@ fn tell(rows: &[Row], calibration: &Calibration) -> anyhow::Result<()> {
             f.pairs.to_string(),
             f.subjects.to_string(),
             format!("{:.1} %", percent(f.wsd)),
-            format!("{:.1} %", percent(f.wsd_upper)),
+            upper(f).map_or("–".to_owned(), |bound| format!("{bound:.1} %")),
             format!("{:+.1} %", percent(f.bias)),
             format!("[{:+.1}, {:+.1}] %", percent(f.limits.0), percent(f.limits.1)),
             format!("{:.1} %", -percent(-f.mdc95)),

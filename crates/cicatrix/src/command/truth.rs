@@ -73,8 +73,8 @@ pub(crate) struct Measured {
     pub(crate) baseline: Option<String>,
 }
 
-/// Names a patient's view and region.
-pub(crate) type Subject = (String, String, String);
+/// Names a patient's view and region: clinic, patient, view, region.
+pub(crate) type Subject = (String, String, String, String);
 
 /// All current observations of a ledger, by subject, with what the gate read of each photo.
 pub(crate) async fn measured(ledger: &Ledger) -> anyhow::Result<BTreeMap<Subject, Measured>> {
@@ -143,7 +143,8 @@ impl Row<'_> {
 
 fn add(found: &mut BTreeMap<Subject, Measured>, row: &Row<'_>, readings: &Readings) {
     let Ok(measure) = row.text("measure").parse::<Measure>() else { return };
-    let subject = found.entry((row.text("patient_id"), row.text("view"), row.text("region"))).or_default();
+    let subject =
+        found.entry((row.text("clinic_id"), row.text("patient_id"), row.text("view"), row.text("region"))).or_default();
     let session = row.text("session");
     let is_reference = row.text("content_sha256") == row.text("baseline_sha256");
     if is_reference {

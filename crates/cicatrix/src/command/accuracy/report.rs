@@ -1,10 +1,11 @@
 //! The report as Markdown.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use cicatrix_model::ChangeVerdict;
-use cicatrix_outcome::{Calibration, agreement, proportion_interval};
+use cicatrix_outcome::{Calibration, agreement, proportion_interval, sd_upper_factor};
 
 use super::bias::{Bias, CrossTalk};
 use super::refusals::Refusals;
@@ -49,12 +50,14 @@ impl Report<'_> {
         format!(
             "# Change of scars: how right it is\n\n\
              On rendered skin with known truth, **not clinically validated**. Written by\n\n\
-             ```sh\ncicatrix accuracy {} --patients {} --seed {} --out docs\n```\n\n\
+             ```sh\ncicatrix accuracy{} {} --patients {} --seed {} --out {}\n```\n\n\
              Error table: `{}`, {} patients and {} changes of {}. {} What is measured, and how, is in \
              [measures.md](measures.md).\n\n",
+            if self.args.seen { " --seen" } else { "" },
             sets.join(" "),
             self.args.patients,
             self.args.seed,
+            self.args.out.display(),
             self.calibration.stamp(),
             self.calibration.n_subjects,
             self.calibration.n_changes,
@@ -103,7 +106,7 @@ impl Report<'_> {
         format!(
             "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 is told as an improvement; by \
              unchanged skin it is 1.96 times the root mean square, on the ln scale, of the change told where the truth is \
-             zero.\n\n{proof}\n\n{}\n\n",
+             zero, and under what it lies with 95 % by χ² of the patients behind it.\n\n{proof}\n\n{}\n\n",
             table.text(),
             figures.join("\n")
         )
@@ -274,10 +277,16 @@ fn coverage(told: &[impl Borrow<Told>]) -> String {
 }
 
 fn mdc_at_zero(told: &[Told]) -> String {
-    let still: Vec<f64> = told.iter().filter(|t| t.true_change == 0.0).map(Told::error).collect();
-    match still.len() {
-        n if n < LEAST => "–".to_owned(),
-        n => format!("{:.1} % (n = {n})", -100.0 * (-1.96 * rms(still.into_iter())).exp_m1()),
+    let still: Vec<&Told> = told.iter().filter(|t| t.true_change == 0.0).collect();
+    let patients: BTreeSet<&str> = still.iter().map(|t| t.subject.as_str()).collect();
+    let percent = |ln: f64| -100.0 * (-ln).exp_m1();
+    match (still.len(), patients.len()) {
+        (n, m) if n < LEAST || m < LEAST => "–".to_owned(),
+        (n, m) => {
+            let mdc = 1.96 * rms(still.iter().map(|t| t.error()));
+            let upper = mdc * sd_upper_factor(m as f64 - 1.0);
+            format!("{:.1} %, under {:.1} % (n = {n})", percent(mdc), percent(upper))
+        }
     }
 }
 

@@ -42,7 +42,10 @@ impl Set {
         let mut patients: Vec<&str> = sessions.iter().map(|(patient, _)| *patient).collect();
         patients.dedup();
         let (all, patients) = (sessions.len() - patients.len(), patients.len());
-        let not_measurable = all.saturating_sub(cases.len());
+        let mut told: Vec<(&str, &str)> = cases.iter().map(|c| (c.patient.as_str(), c.session.as_str())).collect();
+        told.sort_unstable();
+        told.dedup();
+        let not_measurable = all.saturating_sub(told.len());
         Ok(Self { name: place.name.clone(), seen, cases, patients, not_measurable })
     }
 
