@@ -106,3 +106,14 @@ fn the_report_is_written_and_a_set_of_the_table_is_refused() {
     assert_eq!(seen.code, Some(65), "{seen}");
     assert!(seen.stderr.contains("was made on 'locked'"), "{seen}");
 }
+
+#[test]
+fn a_photo_against_itself_has_changed_in_nothing() {
+    let clinic = clinic();
+    let told = clinic.cicatrix(&["--json", "score", &shot(0), "--baseline", &shot(0)]).json();
+    let rows: &Vec<Value> = told["changes"].as_array().unwrap();
+    assert!(rows.len() > 5, "{rows:?}");
+    for row in rows {
+        assert_eq!(row["verdict"], "no_detectable_change", "{row}");
+    }
+}

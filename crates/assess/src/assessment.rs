@@ -105,7 +105,9 @@ pub fn assess(
         .map(|(r, found)| step.score(r, found, reference, &protocol.score))
         .collect();
     if let Some(reason) = regions.iter().map(|r| r.problem).reduce(Option::and).flatten() {
-        let detail = reason.advice().to_owned();
+        let regions: Vec<&str> = reference.regions.iter().map(|r| r.name.as_str()).collect();
+        let least = protocol.score.least_scar_mm2;
+        let detail = format!("less than {least} mm² of scars is found or drawn in {}", regions.join(", "));
         return Assessment::NotMeasurable { reasons: vec![reason], detail, readings: gate.readings };
     }
     let pictures = if pictures { picture::all(reference, &frame, &step) } else { vec![] };

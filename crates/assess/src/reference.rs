@@ -57,6 +57,8 @@ const MARGIN_MM: f64 = 3.0;
 /// The grid must have this many nodes on its shorter side, and no more than these in all.
 const LEAST_SIDE: usize = 48;
 const MOST_NODES: f64 = 4.0e6;
+/// Nodes of reference skin without which nothing is compared.
+const LEAST_SKIN: f32 = 500.0;
 
 /// Prepares a baseline, or says why it cannot be one.
 pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Rejection> {
@@ -96,6 +98,10 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         skin = skin.zip(&mask.reference, f32::max);
         let noise = ColourNoise::of(&ln[0], &ln[1], &weight, &mask, px_per_mm);
         found.push(RegionReference { name: region.name.clone(), mask, noise });
+    }
+    if skin.zip(&weight, |s, w| s * w).data.iter().sum::<f32>() < LEAST_SKIN {
+        let detail = "the scars leave no skin in the regions that they could be compared with: draw a wider region";
+        return Err(Rejection::new(Reason::NoScarsFound, detail));
     }
     let exposure = exposure(&frame, |x, y| located.iter().any(|r| r.contains([x as f64, y as f64])));
     let shading = Shading::of(ln.each_ref(), &skin.zip(&weight, |s, w| s * w), px_per_mm);

@@ -25,7 +25,10 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
         pixel_memory: None,
         dry_run: false,
     };
-    night(&run, settings, global, false).await?;
+    let (code, summary) = night(&run, settings, global, false).await?;
+    if summary.counts.total() == 0 {
+        return Ok(code);
+    }
     let ledger = open_existing(&settings.db).await?;
     let visits = visits(&ledger).await?;
     let calibration = settings.calibration()?;
@@ -47,7 +50,7 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
     } else {
         tell(&floors, &calibration)?;
     }
-    Ok(exit::DONE)
+    Ok(code)
 }
 
 /// The sessions of a ledger as visits.
