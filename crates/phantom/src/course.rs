@@ -23,6 +23,9 @@ pub struct Course {
 }
 
 impl Course {
+    /// Neither scars nor colour change.
+    pub const UNCHANGED: Self = Self { final_loss: 0.0, redness_kept: 1.0, pigment_kept: 1.0 };
+
     /// A course that ends at this loss of volume (0.3 is 30 % less), with redness and pigment fading to 60 %.
     ///
     /// # Panics

@@ -26,8 +26,6 @@ const SIZE: (u32, u32) = (1200, 900);
 const SHOTS: u32 = 2;
 const CLINIC: &str = "c-demo";
 const VIEW: &str = "closeup.left_cheek";
-/// Neither scars nor colour change.
-const UNCHANGED: Course = Course { final_loss: 0.0, redness_kept: 1.0, pigment_kept: 1.0 };
 
 pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
     let bucket = args.dir.join("bucket");
@@ -165,7 +163,7 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
         let (bucket, masks, bar, room) = (bucket.to_owned(), masks.clone(), bar.clone(), room.clone());
         let seed = args.seed.wrapping_add(u64::from(number));
         let skin = move || match change {
-            Some(0.0) => Patient::with_course(seed, UNCHANGED),
+            Some(0.0) => Patient::with_course(seed, Course::UNCHANGED),
             Some(percent) => Patient::with_course(seed, Course::of_final_loss(-percent / 100.0)),
             None => Patient::new(seed),
         };
@@ -220,7 +218,7 @@ fn patient(
                 melanin_tone: Some(f64::from(skin.melanin_tone())),
                 truth: VolumeTruth {
                     true_volume_change: skin.true_volume_change(index, sessions),
-                    unchanged: skin.course() == UNCHANGED,
+                    unchanged: skin.course() == Course::UNCHANGED,
                 },
             });
         }

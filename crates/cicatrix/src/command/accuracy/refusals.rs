@@ -11,7 +11,6 @@ use super::bias::{Bench, SIZE, whole};
 /// Careless: half as bad again as an ordinary clinic.
 const LEVEL: f32 = 1.5;
 const SESSIONS: u32 = 3;
-const UNCHANGED: Course = Course { final_loss: 0.0, redness_kept: 1.0, pigment_kept: 1.0 };
 
 /// Photos by what the gate made of them and by whether the change told would have been off by more than its detectable
 /// change.
@@ -31,7 +30,7 @@ impl Bench<'_> {
         let lenient = Protocol { gate: GateSettings::default().never_failing(), ..self.protocol.clone() };
         let unguarded = Bench { protocol: &lenient, calibration: self.calibration, seeds: self.seeds.clone() };
         for seed in self.seeds.clone() {
-            let patient = Patient::with_course(seed, UNCHANGED);
+            let patient = Patient::with_course(seed, Course::UNCHANGED);
             let baseline = patient.session(0, SESSIONS, LEVEL).shoot(1, SIZE);
             let Some((reference, own)) = unguarded.baseline(&baseline, &[whole(&baseline)]) else { continue };
             for index in 1..SESSIONS {
