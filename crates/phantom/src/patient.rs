@@ -21,6 +21,8 @@ pub struct Patient {
     pub(crate) relief: Relief,
     pub(crate) scars: Scars,
     pub(crate) pigment: Pigment,
+    /// Scars that the baseline does not have and every later session has, with their volume.
+    pub(crate) new_scars: Vec<(Scar, f64)>,
 }
 
 impl Patient {
@@ -38,7 +40,14 @@ impl Patient {
         let scars = Scars::draw(&mut Stream::of_patient(Purpose::Scars, seed));
         let mut colours = Stream::of_patient(Purpose::Pigment, seed);
         let pigment = Pigment::draw(&mut colours, &scars, &relief.pores);
-        Self { seed, course, radii_mm, relief, scars, pigment }
+        Self { seed, course, radii_mm, relief, scars, pigment, new_scars: vec![] }
+    }
+
+    /// The same patient with up to so many new scars after the baseline, ice-picks and boxcars of at least 0.25 mm. Volumes
+    /// and their change stay those of the old ones.
+    pub fn with_new_scars(mut self, wanted: usize) -> Self {
+        self.new_scars = self.scars.draw_new(&mut Stream::of_patient(Purpose::NewScars, self.seed), wanted);
+        self
     }
 
     pub fn seed(&self) -> u64 {
@@ -100,18 +109,26 @@ impl Patient {
             redness_left: self.course.redness_left(index, of),
             pigment_left: self.course.pigment_left(index, of),
             scars: self.scars_at(index, of),
+            new_scars: match index {
+                0 => vec![],
+                _ => self.new_scars.iter().map(|(scar, volume_mm3)| told(scar, *volume_mm3, 1.0)).collect(),
+            },
         }
     }
 
     fn scars_at(&self, index: u32, of: u32) -> Vec<ScarTruth> {
         let left = self.course.depth_left(index, of, self.scars.volumes_mm3());
-        let truth = |(scar, volume_mm3): &(Scar, f64)| ScarTruth {
-            kind: scar.kind,
-            centre_mm: scar.centre_mm,
-            radius_mm: scar.radius_mm,
-            depth_mm: scar.depth_mm * left[scar.kind as usize] as f32,
-            volume_mm3: volume_mm3 * left[scar.kind as usize],
-        };
-        self.scars.list.iter().map(truth).collect()
+        self.scars.list.iter().map(|(scar, volume_mm3)| told(scar, *volume_mm3, left[scar.kind as usize])).collect()
+    }
+}
+
+/// A scar of which this share of the depth is left.
+fn told(scar: &Scar, volume_mm3: f64, left: f64) -> ScarTruth {
+    ScarTruth {
+        kind: scar.kind,
+        centre_mm: scar.centre_mm,
+        radius_mm: scar.radius_mm,
+        depth_mm: scar.depth_mm * left as f32,
+        volume_mm3: volume_mm3 * left,
     }
 }

@@ -24,6 +24,22 @@ impl Scars {
         Self { list, depths }
     }
 
+    /// Ice-picks and boxcars of at least 0.25 mm that keep off these and each other, with their volume: at most as many as
+    /// wanted.
+    pub(crate) fn draw_new(&self, stream: &mut Stream, wanted: usize) -> Vec<(Scar, f64)> {
+        const LEAST_DEPTH_MM: f32 = 0.25;
+        let mut new: Vec<(Scar, f64)> = Vec::new();
+        for _ in 0..100 * wanted {
+            let scar = Scar::draw(stream);
+            let is_clear = self.list.iter().chain(&new).all(|(other, _)| scar.is_clear_of(other));
+            if new.len() < wanted && is_clear && scar.kind != ScarKind::Rolling && scar.depth_mm >= LEAST_DEPTH_MM {
+                let volume_mm3 = stamp(&scar, &mut Field::filled(0.0));
+                new.push((scar, volume_mm3));
+            }
+        }
+        new
+    }
+
     /// Baseline volume by kind, mm³, in the order of [`ScarKind::ALL`].
     pub(crate) fn volumes_mm3(&self) -> [f64; 3] {
         ScarKind::ALL.map(|kind| self.list.iter().filter(|(scar, _)| scar.kind == kind).map(|(_, volume)| volume).sum())
@@ -47,7 +63,7 @@ fn placed(stream: &mut Stream) -> Vec<Scar> {
 }
 
 /// Sinks a scar into a depth map and tells the volume that this added, mm³.
-fn stamp(scar: &Scar, depths: &mut Field) -> f64 {
+pub(crate) fn stamp(scar: &Scar, depths: &mut Field) -> f64 {
     let mut sum = 0.0_f64;
     depths.stamp(scar.centre_mm, scar.reach_mm(), |dx, dy| {
         let depth = scar.depth_at(dx, dy);

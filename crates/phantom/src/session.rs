@@ -9,6 +9,7 @@ use crate::photo::Photo;
 use crate::projection::Projection;
 use crate::region::outline_mm;
 use crate::render::Scene;
+use crate::scars::stamp;
 use crate::shadow::cast;
 use crate::size::Size;
 use crate::skin::Skin;
@@ -134,6 +135,11 @@ fn depth_at(patient: &Patient, index: u32, of: u32) -> Field {
     let mut depth = Field::filled(0.0);
     for (kind, share) in patient.scars.depths.iter().zip(left) {
         depth.mix_in(kind, share as f32);
+    }
+    if index > 0 {
+        for (scar, _) in &patient.new_scars {
+            stamp(scar, &mut depth);
+        }
     }
     depth
 }

@@ -16,6 +16,7 @@ pub(crate) enum Purpose {
     Day = 6,
     Shot = 7,
     Sensor = 8,
+    NewScars = 9,
 }
 
 #[derive(Debug)]

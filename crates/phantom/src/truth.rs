@@ -34,6 +34,9 @@ pub struct SessionTruth {
     /// Share of the baseline's post-inflammatory pigment that is left.
     pub pigment_left: f64,
     pub scars: Vec<ScarTruth>,
+    /// Scars that the baseline did not have; in no volume.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_scars: Vec<ScarTruth>,
 }
 
 /// One scar on the day of a session.
