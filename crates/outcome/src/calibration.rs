@@ -6,9 +6,9 @@
 //! that together they tell the two apart. Beyond what the table has seen they count as at its edge.
 //!
 //! The variance of a change δ between n₀ and n₁ shots is
-//! `(sd_session² + sd_shot² (1/n₀ + 1/n₁)) · (1 + Σ w z²) + (p δ)²`. Two shots of a session do not share the first kind of
-//! error (pose, light, focus) and do share the second (moisture, the day). Both grow with the distance of the conditions
-//! from the baseline's, by w. And patients answer differently: one's scars show their depth more than another's, which is
+//! `sd_session² + sd_shot² (1/n₀ + 1/n₁) + (sd_session² + sd_shot²) Σ w z² + (p δ)²`. Two shots of a session share the first
+//! kind of error (moisture, the day) and do not share the second (pose, light, focus). A third grows with the distance of
+//! the conditions from the baseline's, by w; the mean of two shots is nearer to them than one. And patients answer differently: one's scars show their depth more than another's, which is
 //! an error in proportion p to the change itself. `tables.rs` says how the numbers are found.
 //!
 //! The half width of an interval is Student's t of m − 1 degrees of freedom times that deviation, m the patients behind a
@@ -51,7 +51,7 @@ pub struct Covariate {
 #[serde(deny_unknown_fields)]
 pub struct Widening {
     pub reading: String,
-    /// Growth of the variance per squared unit of the reading's difference.
+    /// Growth of the variance per squared unit of the reading's difference, in parts of that of two shots against two.
     pub weight: f64,
 }
 
@@ -132,6 +132,20 @@ impl TierError {
     fn subjects(&self) -> f64 {
         self.n_subjects.max(2) as f64
     }
+
+    /// Variance of two shots against two in the baseline's conditions.
+    fn pair_variance(&self) -> f64 {
+        self.sd_session.powi(2) + self.sd_shot.powi(2)
+    }
+}
+
+fn inverse_count(shots: usize) -> f64 {
+    1.0 / shots.max(1) as f64
+}
+
+/// `1/n₀ + 1/n₁`.
+pub(crate) fn inverse_shots(baseline: &[Shot], follow_up: &[Shot]) -> f64 {
+    inverse_count(baseline.len()) + inverse_count(follow_up.len())
 }
 
 /// Half widths of the 95 % interval of a change: without one, and what grows with it.
@@ -162,14 +176,13 @@ impl MeasureError {
     /// the value is still in it.
     pub fn of_value(&self, tier: QualityTier, value: f64, reading: impl Fn(&str) -> Option<f64>) -> Option<ValueError> {
         let row = self.row(tier)?;
-        let grown: f64 =
-            self.widening.iter().map(|w| w.weight * reading(&w.reading).unwrap_or(0.0).powi(2)).sum::<f64>() + 1.0;
+        let grown: f64 = self.widening.iter().map(|w| w.weight * reading(&w.reading).unwrap_or(0.0).powi(2)).sum();
         let conditions: f64 = self
             .covariates
             .iter()
             .map(|c| c.coefficient * reading(&c.reading).unwrap_or(0.0).clamp(-c.range, c.range))
             .sum();
-        let own = (row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0) * grown;
+        let own = row.sd_shot.powi(2) + row.sd_session.powi(2) / 2.0 + row.pair_variance() * grown;
         let spread = (own.sqrt() / self.beta).hypot(conditions);
         let half = row.half_width(spread);
         Some(if self.measure.is_ratio() {
@@ -182,20 +195,22 @@ impl MeasureError {
     /// How sure the change of a new patient is in this tier; `None` for a tier without a row.
     pub(crate) fn precision(&self, tier: QualityTier, baseline: &[Shot], follow_up: &[Shot]) -> Option<Precision> {
         let row = self.row(tier)?;
-        let count = |shots: &[Shot]| shots.iter().filter(|s| s.value(self.measure).is_some()).count().max(1) as f64;
-        let inverse = 1.0 / count(baseline) + 1.0 / count(follow_up);
-        let still = row.sd_session.powi(2) + row.sd_shot.powi(2) * inverse;
+        let told = |shots: &[Shot]| shots.iter().filter(|s| s.value(self.measure).is_some()).count();
+        let inverse = inverse_count(told(baseline)) + inverse_count(told(follow_up));
+        let still = row.sd_session.powi(2)
+            + row.sd_shot.powi(2) * inverse
+            + row.pair_variance() * self.growth(baseline, follow_up);
         let table = (1.0 + 1.0 / row.subjects()).sqrt();
         Some(Precision {
-            still: row.half_width(table * (still * self.inflation(baseline, follow_up)).sqrt()),
+            still: row.half_width(table * still.sqrt()),
             proportion: row.half_width(table * self.proportion),
         })
     }
 
-    /// Growth of the variance with the distance of the conditions, 1 or more.
-    pub(crate) fn inflation(&self, baseline: &[Shot], follow_up: &[Shot]) -> f64 {
+    /// Growth of the variance with the distance of the conditions, in parts of that of two shots against two.
+    pub(crate) fn growth(&self, baseline: &[Shot], follow_up: &[Shot]) -> f64 {
         let part = |w: &Widening| w.weight * difference(&w.reading, follow_up, baseline).powi(2);
-        1.0 + self.widening.iter().map(part).sum::<f64>()
+        self.widening.iter().map(part).sum()
     }
 
     /// What is observed of a session, the conditions taken off: mean over shots on the scale on which changes are

@@ -35,7 +35,8 @@ fn session_changes(
             None => {
                 // A session whose photos all failed by our fault has no reason of its own.
                 let fallback = (!session.regions.is_empty()).then_some(Reason::NoScarsFound);
-                let reason = session.reasons.first().copied().or(fallback);
+                let own = session.refused.iter().find(|(name, _)| name == region).map(|(_, reason)| *reason);
+                let reason = own.or(session.reasons.first().copied()).or(fallback);
                 rows.push(not_measurable(series, session, region, reason, stamp));
             }
         }
@@ -177,6 +178,7 @@ mod tests {
             endpoint_eligible: true,
             regions: if shots.is_empty() { vec![] } else { vec![(region, shots)] },
             reasons: if values.is_empty() { vec![Reason::Blur] } else { vec![] },
+            refused: vec![],
         }
     }
 
@@ -240,6 +242,21 @@ mod tests {
             let (x, y) = (a[0].change_pct.unwrap(), b[0].change_pct.unwrap());
             proptest::prop_assert!((x - y).abs() <= 1e-3 * x.abs().max(1.0));
             proptest::prop_assert!(a[0].ci95_lo.unwrap() <= x && x <= a[0].ci95_hi.unwrap());
+        }
+
+        /// Verdict, interval, p-value and smallest detectable change tell the same story, whatever the error grows with.
+        #[test]
+        fn a_change_is_told_exactly_where_it_is_detectable(
+            before in 0.1f64..9.0, after in 0.1f64..9.0, sd in 0.005f64..0.4, proportion in 0.0f64..0.4
+        ) {
+            let mut table = table(sd);
+            table.measures[0].proportion = proportion;
+            let estimate = compare(&table.measures[0], &[shot(before)], &[shot(after)]).unwrap();
+            let told = estimate.verdict() != ChangeVerdict::NoDetectableChange;
+            // The detectable change is told as an improvement: compared on the ln scale.
+            let beyond = (1.0 + estimate.change / 100.0).ln().abs() > -(1.0 - estimate.mdc95 / 100.0).ln();
+            proptest::prop_assert_eq!(told, estimate.p_value < 0.05);
+            proptest::prop_assert_eq!(told, beyond);
         }
     }
 }

@@ -29,8 +29,9 @@ pub struct Repeat {
     /// Mean of both, and the second less the first: ln for ratio measures, else in the unit.
     pub mean: f64,
     pub difference: f64,
-    /// Growth of its variance with the distance of the conditions between the two.
-    pub inflation: f64,
+    /// Growth of its variance with the distance of the conditions between the two, in parts of that of two shots against
+    /// two.
+    pub growth: f64,
 }
 
 /// Error of repeated shots.
@@ -61,12 +62,15 @@ pub fn repeats(visits: &[Visit], row: &MeasureError) -> Vec<Repeat> {
         };
         let difference = row.beta * (second - first);
         let (subject, region) = (visit.subject.clone(), visit.region.clone());
-        let inflation = row.inflation(std::slice::from_ref(a), std::slice::from_ref(b));
-        Some(Repeat { subject, region, tier, mean: 0.5 * (first + second), difference, inflation })
+        let growth = row.growth(std::slice::from_ref(a), std::slice::from_ref(b));
+        Some(Repeat { subject, region, tier, mean: 0.5 * (first + second), difference, growth })
     };
     let all = visits.iter().flat_map(|visit| visit.shots.chunks_exact(2).map(move |shots| pair(visit, shots)));
     all.flatten().collect()
 }
+
+/// Least part of the difference between two shots that is not laid to their conditions.
+const LEAST_OWN: f64 = 0.1;
 
 /// `None` without a pair.
 pub fn noise_floor<'a>(repeats: impl IntoIterator<Item = &'a Repeat>) -> Option<NoiseFloor> {
@@ -120,9 +124,12 @@ fn retier(row: &mut TierError, pairs: &[Repeat]) {
     let own: Vec<&Repeat> = pairs.iter().filter(|p| p.tier == row.tier).collect();
     let patients = subjects(own.iter().map(|p| p.subject.as_str()));
     if patients >= LEAST_PER_TIER {
-        // What the conditions between the two shots make of it stands in the table already.
-        let still: Vec<f64> = own.iter().map(|p| p.difference / p.inflation.sqrt()).collect();
-        row.sd_shot = rms(&still) / std::f64::consts::SQRT_2;
+        // Two shots of a session differ by 2 sd_shot², and by what the conditions between them make of both deviations:
+        // (sd_session² + sd_shot²) · growth. At least a part of it is the shots' own.
+        let squared = rms(&own.iter().map(|p| p.difference).collect::<Vec<_>>()).powi(2);
+        let growth = mean(&own.iter().map(|p| p.growth).collect::<Vec<_>>());
+        let shot = (squared - row.sd_session.powi(2) * growth).max(LEAST_OWN * squared) / (2.0 + growth);
+        row.sd_shot = shot.sqrt();
         row.n_subjects = row.n_subjects.min(patients);
         row.sd_upper_factor = sd_upper_factor(row.n_subjects as f64 - 1.0);
     }

@@ -3,7 +3,7 @@
 //! Classical calibration: the observed change is fitted on the true one, with the covariates, by least squares, and
 //! turned around. That keeps the estimate unbiased at every true change; fitting the truth on what is observed would
 //! shrink large changes. What is left over gives the variance (`variance.rs`), split by tier, and between shot and session
-//! by the differences of repeated shots.
+//! by taking each change twice: with all its shots, and shot by shot.
 //!
 //! Patients are counted, not changes. The changes of a patient have one baseline, so they share its error: with equal
 //! errors e₀, e₁, e₂ the residuals e₁ − e₀ and e₂ − e₀ correlate by ρ = ½, and by more where patients differ in how
@@ -18,7 +18,8 @@ use cicatrix_model::{Measure, QualityTier, Shot};
 use nalgebra::{DMatrix, DVector};
 
 use crate::calibration::{
-    Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening, difference, pooled, worst_tier,
+    Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening, difference, inverse_shots, pooled,
+    worst_tier,
 };
 use crate::quantile::{mean, rms, sd_upper_factor, t975};
 use crate::variance::{VarianceCase, fit};
@@ -37,7 +38,7 @@ pub struct CalibrationCase {
 
 /// Patients that a table needs. Error bars from 7 gave 7 to 12 % false changes at a nominal 5 %.
 pub(crate) const LEAST_SUBJECTS: usize = 35;
-/// A tier with fewer subjects, or fewer repeated shots, than this borrows from all tiers; a measure with fewer subjects
+/// A tier with fewer subjects than this borrows from all tiers; a measure with fewer subjects
 /// has no row.
 pub(crate) const LEAST_PER_TIER: usize = 8;
 /// Half width of the interval in parts of the change from which on a measure is not told.
@@ -87,10 +88,13 @@ fn follows_volume(measure: Measure) -> bool {
     matches!(measure, Psi | PsiSmall | PsiMedium | PsiLarge | PsiDepressed)
 }
 
+/// What is left of a change once the table has told it.
 struct Residual<'a> {
     case: &'a CalibrationCase,
     tier: QualityTier,
     value: f64,
+    /// One shot of several, taken by itself.
+    is_single: bool,
 }
 
 /// How many different ones.
@@ -132,22 +136,39 @@ fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureE
     // A line fitted to the subjects lies nearer to them than the true one: m/(m − p) makes up for p fitted numbers.
     let fitted = row.covariates.len() + if follows_volume(measure) { 2 } else { 1 };
     let widened = (m as f64 / (m - fitted) as f64).sqrt();
-    let residuals: Vec<Residual<'_>> = observed
-        .iter()
-        .filter_map(|(case, _, tier)| {
+    let singles: Vec<CalibrationCase> = cases_seen.iter().flat_map(|case| single_shots(case)).collect();
+    let whole = cases_seen.into_iter().map(|case| (case, false));
+    let residuals: Vec<Residual<'_>> = whole
+        .chain(singles.iter().map(|case| (case, true)))
+        .filter_map(|(case, is_single)| {
             let x = row.observed(&case.follow_up, &case.baseline)? - pooled(&case.baseline, measure)?;
-            Some(Residual { case, tier: *tier, value: widened * (row.beta * x - row.bias - case.true_ln) })
+            let tier = worst_tier(&case.baseline, &case.follow_up)?;
+            Some(Residual { case, tier, is_single, value: widened * (row.beta * x - row.bias - case.true_ln) })
         })
         .collect();
-    let base = spread(&mut row, &residuals);
+    let still = spread(&mut row, &residuals);
     // An error that grows as fast as the change lets no change be told.
     if t975(m as f64 - 1.0) * row.proportion >= MOST_PROPORTION {
         return None;
     }
-    let repeats = repeats(&row, cases);
     let tiers = [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual];
-    row.tiers = tiers.iter().map(|&t| tier_error(&row, t, base, &residuals, &repeats)).collect();
+    row.tiers = tiers.iter().map(|&t| tier_error(&row, t, still, &residuals)).collect();
     Some(row)
+}
+
+/// A case of several shots once more, shot by shot: one against one is further off than the mean of two, and by how much
+/// tells the error of a shot from that of a session.
+fn single_shots(case: &CalibrationCase) -> Vec<CalibrationCase> {
+    let Some(before) = case.baseline.iter().find(|s| s.is_reference).or(case.baseline.first()) else { return vec![] };
+    if case.baseline.len() == 1 && case.follow_up.len() == 1 {
+        return vec![];
+    }
+    let alone = |after: &Shot| CalibrationCase {
+        baseline: vec![before.clone()],
+        follow_up: vec![after.clone()],
+        ..case.clone()
+    };
+    case.follow_up.iter().map(alone).collect()
 }
 
 /// The covariates that differ between the cases at all, coefficients still to be fitted.
@@ -177,77 +198,76 @@ fn classical_fit(cases: &[&CalibrationCase], x: &[f64], covariates: &mut [Covari
     (slope.is_finite() && slope > 0.2).then(|| (1.0 / slope, solved[0] / slope))
 }
 
-/// Fits how the error grows with change and conditions; gives the variance of an unchanged skin in the baseline's
-/// conditions, over all tiers.
-fn spread(row: &mut MeasureError, residuals: &[Residual<'_>]) -> f64 {
-    let distance = |r: &Residual<'_>, reading: &str| difference(reading, &r.case.follow_up, &r.case.baseline);
+/// Variance of an unchanged skin in the baseline's conditions, over all tiers: what a session adds, and what a shot.
+#[derive(Debug, Clone, Copy)]
+struct Still {
+    session: f64,
+    shot: f64,
+}
+
+/// Fits how the error grows with fewer shots, change and conditions.
+fn spread(row: &mut MeasureError, residuals: &[Residual<'_>]) -> Still {
+    let inverse: Vec<f64> = residuals.iter().map(|r| inverse_shots(&r.case.baseline, &r.case.follow_up)).collect();
+    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce.
+    let tells_shots = inverse.iter().any(|v| *v != inverse[0]);
     let cases: Vec<VarianceCase> = residuals
         .iter()
-        .map(|r| VarianceCase {
-            squared: r.value * r.value,
-            grows_with: WIDENING
-                .iter()
-                .map(|reading| if widens(row.measure) { distance(r, reading).powi(2) } else { 0.0 })
-                .chain([if follows_volume(row.measure) { r.case.true_ln.powi(2) } else { 0.0 }])
-                .collect(),
+        .zip(&inverse)
+        .map(|(r, inverse)| {
+            let distance = |reading: &&str| difference(reading, &r.case.follow_up, &r.case.baseline);
+            let conditions = WIDENING.iter().map(|z| if widens(row.measure) { distance(z).powi(2) } else { 0.0 });
+            let shots = if tells_shots { *inverse } else { 0.0 };
+            let change = if follows_volume(row.measure) { r.case.true_ln.powi(2) } else { 0.0 };
+            VarianceCase {
+                squared: r.value * r.value,
+                grows_with: [shots, change].into_iter().chain(conditions).collect(),
+            }
         })
         .collect();
     let parts = fit(&cases);
+    let mut still = Still { session: parts[0], shot: parts[1] };
     // A share of the whole at least: without it a measure whose error always grows with something would be exact where
     // nothing does.
     let total = mean(&cases.iter().map(|case| case.squared).collect::<Vec<_>>());
-    let base = parts[0].max(LEAST_STILL * total).max(1e-12);
-    let weights = WIDENING.iter().zip(&parts[1..]).filter(|(_, variance)| **variance > 1e-3 * base);
-    row.widening = weights.map(|(reading, v)| Widening { reading: (*reading).to_owned(), weight: v / base }).collect();
-    row.proportion = parts[1 + WIDENING.len()].sqrt();
-    base
+    still.session += ((LEAST_STILL * total).max(1e-12) - still.pair()).max(0.0);
+    row.proportion = parts[2].sqrt();
+    let weights = WIDENING.iter().zip(&parts[3..]).filter(|(_, variance)| **variance > 1e-3 * still.pair());
+    row.widening =
+        weights.map(|(reading, v)| Widening { reading: (*reading).to_owned(), weight: v / still.pair() }).collect();
+    still
 }
 
-/// Deviation of one shot from its session's mean, times √(n/(n−1)), in each shot's tier.
-fn repeats(row: &MeasureError, cases: &[CalibrationCase]) -> Vec<(QualityTier, f64)> {
-    let mut found = Vec::new();
-    for case in cases.iter().filter(|c| c.follow_up.len() > 1) {
-        let Some(centre) = row.observed(&case.follow_up, &case.baseline) else { continue };
-        let n = case.follow_up.len() as f64;
-        for shot in &case.follow_up {
-            let grown = row.inflation(&case.baseline, std::slice::from_ref(shot)).sqrt();
-            if let Some(value) = row.observed(std::slice::from_ref(shot), &case.baseline) {
-                found.push((shot.quality_tier, row.beta * (value - centre) * (n / (n - 1.0)).sqrt() / grown));
-            }
-        }
+impl Still {
+    /// Of two shots against two.
+    fn pair(self) -> f64 {
+        self.session + self.shot
     }
-    found
 }
 
-fn tier_error(
-    row: &MeasureError,
-    tier: QualityTier,
-    base: f64,
-    residuals: &[Residual<'_>],
-    repeats: &[(QualityTier, f64)],
-) -> TierError {
+fn tier_error(row: &MeasureError, tier: QualityTier, still: Still, residuals: &[Residual<'_>]) -> TierError {
     let mut own: Vec<&Residual<'_>> = residuals.iter().filter(|r| r.tier == tier).collect();
-    if subjects(own.iter().map(|r| r.case.subject.as_str())) < LEAST_PER_TIER {
+    let patients = |of: &[&Residual<'_>]| subjects(of.iter().map(|r| r.case.subject.as_str()));
+    if patients(&own) < LEAST_PER_TIER {
         own = residuals.iter().collect();
-    }
-    let mut shots: Vec<f64> = repeats.iter().filter(|(t, _)| *t == tier).map(|(_, v)| *v).collect();
-    if shots.len() < LEAST_PER_TIER {
-        shots = repeats.iter().map(|(_, v)| *v).collect();
     }
     // Each residual in units of what all tiers together would let it be.
     let expected = |r: &Residual<'_>| {
-        base * row.inflation(&r.case.baseline, &r.case.follow_up) + (row.proportion * r.case.true_ln).powi(2)
+        let (before, after) = (&r.case.baseline, &r.case.follow_up);
+        still.session
+            + still.shot * inverse_shots(before, after)
+            + still.pair() * row.growth(before, after)
+            + (row.proportion * r.case.true_ln).powi(2)
     };
-    let total = base.sqrt() * rms(&own.iter().map(|r| r.value / expected(r).sqrt()).collect::<Vec<_>>());
-    let n = |shots: &[Shot]| 1.0 / shots.len() as f64;
-    let inverse = mean(&own.iter().map(|r| n(&r.case.baseline) + n(&r.case.follow_up)).collect::<Vec<_>>());
-    // Without repeats nothing tells the parts apart: all is laid to the session, which averaging cannot reduce. With
-    // few, the shots' part may come out as large as the whole; at most three quarters of the variance are theirs.
-    let sd_shot = rms(&shots).min(total * (0.75 / inverse).sqrt());
-    let sd_session = (total * total - sd_shot * sd_shot * inverse).max(0.0).sqrt();
-    let n_subjects = subjects(own.iter().map(|r| r.case.subject.as_str()));
-    let sd_upper_factor = sd_upper_factor(n_subjects as f64 - 1.0);
-    TierError { tier, sd_shot, sd_session, n_subjects, n_changes: own.len(), sd_upper_factor }
+    let factor = rms(&own.iter().map(|r| r.value / expected(r).sqrt()).collect::<Vec<_>>());
+    let n_subjects = patients(&own);
+    TierError {
+        tier,
+        sd_shot: factor * still.shot.sqrt(),
+        sd_session: factor * still.session.sqrt(),
+        n_subjects,
+        n_changes: own.iter().filter(|r| !r.is_single).count(),
+        sd_upper_factor: sd_upper_factor(n_subjects as f64 - 1.0),
+    }
 }
 
 #[cfg(test)]

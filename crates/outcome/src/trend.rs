@@ -134,6 +134,7 @@ mod tests {
             endpoint_eligible: true,
             regions: vec![],
             reasons: vec![],
+            refused: vec![],
         }
     }
 
@@ -237,5 +238,40 @@ mod tests {
         assert!((trend.pct_per_session - 100.0 * (-0.03_f64).exp_m1()).abs() < 1e-9, "{trend:?}");
         assert_eq!((trend.n_sessions, trend.first), (5, changes[0].session.date));
         assert!(trends(&Series { baseline_session: None, ..series }, &changes).is_empty());
+    }
+
+    proptest::proptest! {
+        /// Laws of the slope: it goes with the values' scale and with a line that is added, its interval holds it, and in a
+        /// mirror the bounds change places.
+        #[test]
+        fn the_slope_is_equivariant_and_lies_in_its_interval(
+            values in proptest::collection::vec(-1.0f64..1.0, 5..15), gain in 0.1f64..5.0, tilt in -0.5f64..0.5
+        ) {
+            let (slope, lo, hi) = theil_sen(&daily(&values)).unwrap();
+            proptest::prop_assert!(lo <= slope && slope <= hi);
+            let changed: Vec<Point> =
+                daily(&values).into_iter().map(|(day, v)| (day, gain * v + tilt * day as f64)).collect();
+            let (a, b, c) = theil_sen(&changed).unwrap();
+            for (found, from) in [(a, slope), (b, lo), (c, hi)] {
+                proptest::prop_assert!((found - (gain * from + tilt)).abs() < 1e-9);
+            }
+            let mirrored: Vec<Point> = daily(&values).into_iter().map(|(day, v)| (day, -v)).collect();
+            let (d, e, f) = theil_sen(&mirrored).unwrap();
+            proptest::prop_assert!((d + slope).abs() < 1e-9 && (e + hi).abs() < 1e-9 && (f + lo).abs() < 1e-9);
+        }
+
+        /// The band moves with the course and widens with its scatter.
+        #[test]
+        fn the_band_of_the_next_session_follows_the_course(
+            values in proptest::collection::vec(-1.0f64..1.0, 5..12), shift in -2.0f64..2.0, gain in 1.5f64..4.0
+        ) {
+            let band = |gain: f64, shift: f64| {
+                let course: Vec<Point> = daily(&values).into_iter().map(|(day, v)| (day, gain * v + shift)).collect();
+                prediction(&course, theil_sen(&course).unwrap().0, 1.0)
+            };
+            let ((lo, hi), (moved_lo, moved_hi), (wide_lo, wide_hi)) = (band(1.0, 0.0), band(1.0, shift), band(gain, 0.0));
+            proptest::prop_assert!((moved_lo - lo - shift).abs() < 1e-9 && (moved_hi - hi - shift).abs() < 1e-9);
+            proptest::prop_assert!(((wide_hi - wide_lo) - gain * (hi - lo)).abs() < 1e-9);
+        }
     }
 }
