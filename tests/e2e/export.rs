@@ -18,11 +18,12 @@ const OBSERVATIONS: &str = "clinic_id patient_id session_date session_no days_si
     shot region measure value unit sd ci95_lo ci95_hi n_pixels quality_tier endpoint_eligible object_key \
     content_sha256 baseline_sha256 protocol_id protocol_digest program_version computed_at session scale_source";
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "observations",
     "changes",
     "sessions",
     "photos",
+    "regions",
     "retakes",
     "quarantine",
     "trends",

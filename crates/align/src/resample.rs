@@ -22,11 +22,11 @@ impl Grid {
         [self.origin_px[0] + self.pitch_px * column as f64, self.origin_px[1] + self.pitch_px * row as f64]
     }
 
-    /// What a plane on this grid has at the node nearest to a place of the fixed photo; 0 off the grid.
-    pub fn value(&self, plane: &Plane, place_px: [f64; 2]) -> f32 {
+    /// What a plane on this grid has at the node nearest to a place of the fixed photo; none off the grid.
+    pub fn value(&self, plane: &Plane, place_px: [f64; 2]) -> Option<f32> {
         let [x, y] = [0, 1].map(|k| ((place_px[k] - self.origin_px[k]) / self.pitch_px).round());
         let within = x >= 0.0 && y >= 0.0 && x < self.width as f64 && y < self.height as f64;
-        if within { plane.row(y as usize)[x as usize] } else { 0.0 }
+        within.then(|| plane.row(y as usize)[x as usize])
     }
 }
 

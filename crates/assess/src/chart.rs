@@ -71,6 +71,11 @@ impl Chart {
         self.correction.as_ref().map_or(seen, |correction| correction.apply(seen))
     }
 
+    /// Whether a card tells the colours of this photo.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.correction.is_some()
+    }
+
     /// How this photo's colours compare with those of a baseline that has a card, or has none.
     pub(crate) fn calibration(&self, baseline_has_one: bool) -> ColourCalibration {
         match &self.correction {

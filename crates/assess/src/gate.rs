@@ -1,6 +1,6 @@
 //! The quality gate: each statistic with its value, what is made of it, and the reason a clinic acts upon.
 
-use cicatrix_model::{GateReading, GateVerdict, QualityTier, Reason};
+use cicatrix_model::{GateReading, GateVerdict, QualityTier, Reason, Region};
 use serde::{Deserialize, Serialize};
 
 /// Where a statistic warns and where it fails. Starting values from published practice; a statistic that is "too high"
@@ -104,13 +104,18 @@ impl GateSettings {
     }
 }
 
-/// Readings of one photo as they come in.
+/// Readings of one photo, or of one region of it, as they come in.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Gate {
     pub(crate) readings: Vec<GateReading>,
+    region: Option<Region>,
 }
 
 impl Gate {
+    pub(crate) fn of_region(region: &Region) -> Self {
+        Self { readings: vec![], region: Some(region.clone()) }
+    }
+
     /// Reads a statistic that is bad when high (`limits` rising) or when low (`limits` falling).
     pub(crate) fn read(&mut self, name: &str, value: f64, limits: [f64; 2], reason: Reason) {
         let beyond = |limit: f64| if limits[1] >= limits[0] { value > limit } else { value < limit };
@@ -120,7 +125,8 @@ impl Gate {
             (false, false) => GateVerdict::Ok,
         };
         let reason = (verdict != GateVerdict::Ok).then_some(reason);
-        self.readings.push(GateReading { name: name.to_owned(), value, verdict, reason });
+        let region = self.region.clone();
+        self.readings.push(GateReading { name: name.to_owned(), value, verdict, reason, region });
     }
 
     /// Reads a signed statistic that is bad when large in size; the value keeps its sign.
@@ -133,7 +139,14 @@ impl Gate {
 
     /// Notes a statistic that decides nothing by itself.
     pub(crate) fn note(&mut self, name: &str, value: f64) {
-        self.readings.push(GateReading { name: name.to_owned(), value, verdict: GateVerdict::Ok, reason: None });
+        let region = self.region.clone();
+        self.readings.push(GateReading {
+            name: name.to_owned(),
+            value,
+            verdict: GateVerdict::Ok,
+            reason: None,
+            region,
+        });
     }
 
     /// Reasons of the readings with this verdict, each once, in order.

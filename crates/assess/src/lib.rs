@@ -9,9 +9,12 @@ mod gate;
 mod picture;
 mod protocol;
 mod reference;
+mod region_follow_up;
+mod region_reference;
 
 pub use assessment::{Assessment, Measurement, Picture, RegionScores, assess};
 pub use chart::ColourCalibration;
 pub use gate::GateSettings;
 pub use protocol::{Protocol, ProtocolError};
 pub use reference::{Photo, Reference, prepare};
+pub use region_reference::RegionReference;

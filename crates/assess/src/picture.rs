@@ -1,10 +1,13 @@
 //! Derived pictures: the follow-up laid over the baseline, the change map, the confidence, a thumbnail.
 
-use cicatrix_align::{Grid, resample};
+use cicatrix_align::{Grid, Registration, resample};
 use cicatrix_photo::{Frame, Plane, PreviewError, encode_png, encode_webp, from_linear, masked_gaussian, shrink};
+use cicatrix_score::Relief;
 
-use crate::assessment::{Aligned, Picture};
+use crate::assessment::Picture;
 use crate::reference::Reference;
+use crate::region_follow_up::RegionFollowUp;
+use crate::region_reference::RegionReference;
 
 /// Longer side of the aligned photo and of the thumbnail, px.
 const ALIGNED_SIDE: usize = 1024;
@@ -16,15 +19,30 @@ const SAME: [f32; 3] = [160.0, 160.0, 160.0];
 /// ln change of local contrast at which a colour is full.
 const FULL: f32 = 0.7;
 
-/// All pictures of an assessed photo; one that cannot be encoded is left out, since no number hangs on it.
-pub(crate) fn all(reference: &Reference, frame: &Frame, step: &Aligned) -> Vec<Picture> {
+/// All pictures of an assessed photo; one that cannot be encoded is left out, since no number hangs on it. Aligned photo,
+/// change and confidence are of one size, each over the whole of the baseline's photo.
+pub(crate) fn all(
+    reference: &Reference,
+    frame: &Frame,
+    registration: &Registration,
+    changes: &[(&RegionReference, Plane)],
+) -> Vec<Picture> {
+    let grid = shown(reference);
     let made = [
-        ("aligned.webp", aligned(reference, frame, step)),
-        ("change.png", change_map(reference, step)),
-        ("confidence.png", confidence(reference, step)),
+        ("aligned.webp", aligned(&grid, frame, registration)),
+        ("change.png", change_map(&grid, changes)),
+        ("confidence.png", confidence(&grid, registration)),
         ("thumb.webp", thumbnail(frame)),
     ];
     made.into_iter().filter_map(|(name, bytes)| bytes.ok().map(|bytes| Picture { name, bytes })).collect()
+}
+
+/// The baseline's photo, shrunk.
+fn shown(reference: &Reference) -> Grid {
+    let (width, height) = reference.photo_size();
+    let pitch_px = (width.max(height) as f64 / ALIGNED_SIDE as f64).max(1.0);
+    let side = |n: usize| ((n as f64 / pitch_px) as usize).max(1);
+    Grid { origin_px: [0.0, 0.0], pitch_px, width: side(width), height: side(height) }
 }
 
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>, PreviewError> {
@@ -33,12 +51,8 @@ fn thumbnail(frame: &Frame) -> Result<Vec<u8>, PreviewError> {
 }
 
 /// The follow-up as seen from the baseline's camera.
-fn aligned(reference: &Reference, frame: &Frame, step: &Aligned) -> Result<Vec<u8>, PreviewError> {
-    let (width, height) = (reference.prepared.width, reference.prepared.height);
-    let pitch_px = (width.max(height) as f64 / ALIGNED_SIDE as f64).max(1.0);
-    let side = |n: usize| ((n as f64 / pitch_px) as usize).max(1);
-    let grid = Grid { origin_px: [0.0, 0.0], pitch_px, width: side(width), height: side(height) };
-    let patch = resample(frame, &grid, |place| step.registration.map(place));
+fn aligned(grid: &Grid, frame: &Frame, registration: &Registration) -> Result<Vec<u8>, PreviewError> {
+    let patch = resample(frame, grid, |place| registration.map(place));
     let code = |v: f32| (from_linear(f64::from(v)) * 255.0).round() as u8;
     let mut rgb = Vec::with_capacity(3 * patch.red.data.len());
     for ((r, g), b) in patch.red.data.iter().zip(&patch.green.data).zip(&patch.blue.data) {
@@ -47,36 +61,42 @@ fn aligned(reference: &Reference, frame: &Frame, step: &Aligned) -> Result<Vec<u
     encode_webp(&rgb, grid.width, grid.height)
 }
 
-/// Change of local scar contrast in units of each photo's own skin: RGBA, transparent off the scars.
-fn change_map(reference: &Reference, step: &Aligned) -> Result<Vec<u8>, PreviewError> {
-    let local = |relief: &cicatrix_score::Relief| {
+/// Change of local scar contrast in a region, in units of each photo's own skin, ln; NaN off the scars.
+pub(crate) fn change(step: &RegionFollowUp<'_>) -> Plane {
+    let mask = &step.reference.mask;
+    let local = |relief: &Relief| {
         let energy = relief.band[1].map(|b| b * b);
         let smooth = masked_gaussian(&energy, &relief.weight, (0.8 * relief.px_per_mm) as f32);
-        let skin = masked_mean(&smooth, &reference.skin).max(1e-12);
+        let skin = masked_mean(&smooth, &mask.reference).max(1e-12);
         smooth.map(|v| (v / skin).max(0.05).ln() * 0.5)
     };
-    let change = local(&step.relief).zip(&local(&reference.relief), |after, before| after - before);
-    let mut rgba = Vec::with_capacity(4 * change.data.len());
-    for (i, &value) in change.data.iter().enumerate() {
-        let on_scar = reference.regions.iter().any(|r| r.mask.scar.data[i] > 0.5) && step.relief.weight.data[i] > 0.5;
-        let end = if value > 0.0 { WORSE } else { BETTER };
-        let share = (value.abs() / FULL).min(1.0);
+    let change = local(&step.relief).zip(&local(&step.reference.relief), |after, before| after - before);
+    let on_scar = mask.scar.zip(&step.relief.weight, f32::min);
+    change.zip(&on_scar, |change, scar| if scar > 0.5 { change } else { f32::NAN })
+}
+
+/// Change of the regions' scars: RGBA, transparent off them.
+fn change_map(grid: &Grid, changes: &[(&RegionReference, Plane)]) -> Result<Vec<u8>, PreviewError> {
+    let mut rgba = Vec::with_capacity(4 * grid.width * grid.height);
+    for place in places(grid) {
+        let here = |(region, change): &(&RegionReference, Plane)| region.grid().value(change, place);
+        let value = changes.iter().filter_map(here).find(|value| value.is_finite());
+        let end = if value > Some(0.0) { WORSE } else { BETTER };
+        let share = (value.unwrap_or(0.0).abs() / FULL).min(1.0);
         rgba.extend((0..3).map(|k| (SAME[k] + share * (end[k] - SAME[k])) as u8));
-        rgba.push(if on_scar { 220 } else { 0 });
+        rgba.push(if value.is_some() { 220 } else { 0 });
     }
-    encode_png(&rgba, change.width, change.height)
+    encode_png(&rgba, grid.width, grid.height)
 }
 
 /// Correlation of the registration's blocks, black 0 to white 1.
-fn confidence(reference: &Reference, step: &Aligned) -> Result<Vec<u8>, PreviewError> {
-    let grid = &reference.grid;
-    let mut grey = Vec::with_capacity(grid.width * grid.height);
-    for row in 0..grid.height {
-        for column in 0..grid.width {
-            grey.push((step.registration.correlation_at(grid.place(column, row)) * 255.0) as u8);
-        }
-    }
+fn confidence(grid: &Grid, registration: &Registration) -> Result<Vec<u8>, PreviewError> {
+    let grey: Vec<u8> = places(grid).map(|place| (registration.correlation_at(place) * 255.0) as u8).collect();
     encode_png(&grey, grid.width, grid.height)
+}
+
+fn places(grid: &Grid) -> impl Iterator<Item = [f64; 2]> {
+    (0..grid.width * grid.height).map(|i| grid.place(i % grid.width, i / grid.width))
 }
 
 fn masked_mean(plane: &Plane, mask: &Plane) -> f32 {

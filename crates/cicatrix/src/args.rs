@@ -198,7 +198,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// observations, changes, sessions, photos, retakes, quarantine, trends, responders, nights or events
+    /// observations, changes, sessions, photos, regions, retakes, quarantine, trends, responders, nights or events
     pub(crate) table: Table,
     /// json writes one object a line
     #[arg(long, value_enum, default_value = "csv")]

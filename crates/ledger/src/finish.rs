@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cicatrix_model::{GateReading, Observation, QualityTier, Reason};
+use cicatrix_model::{GateReading, Observation, QualityTier, Reason, RegionVerdict};
 use riverqueue::sqlx;
 use serde_json::Value;
 
@@ -35,6 +35,7 @@ pub(crate) struct Ending {
     provenance: Option<Value>,
     derived: Option<Value>,
     observations: Vec<Observation>,
+    regions: Vec<RegionVerdict>,
     duration: Duration,
 }
 
@@ -52,6 +53,7 @@ impl Ending {
             provenance: None,
             derived: None,
             observations: Vec::new(),
+            regions: Vec::new(),
             duration,
         }
     }
@@ -61,6 +63,7 @@ impl Ending {
             Verdict::Measured {
                 content_sha256,
                 observations,
+                regions,
                 readings,
                 tier,
                 endpoint_eligible,
@@ -76,6 +79,7 @@ impl Ending {
                 provenance: Some(provenance),
                 derived: Some(derived),
                 observations,
+                regions,
                 ..Self::bare(State::Measured, duration)
             },
             Verdict::NotMeasurable { content_sha256, reasons, detail, readings, provenance, derived } => Self {
@@ -156,6 +160,7 @@ pub(crate) async fn close(
     ending: &Ending,
 ) -> Result<(), LedgerError> {
     write_observations(tx, run.run_id, ending).await?;
+    write_regions(tx, run.run_id, ending).await?;
     write_run(tx, run, ending).await?;
     runs::event(tx, run.run_id, ending.state.name(), None, ending.detail.as_deref()).await?;
 
@@ -205,6 +210,20 @@ async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result
         .bind(observation.error.map(|e| e.ci95_hi))
         .execute(&mut **tx)
         .await?;
+    }
+    Ok(())
+}
+
+async fn write_regions(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
+    sqlx::query("DELETE FROM run_region WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    for region in &ending.regions {
+        sqlx::query("INSERT INTO run_region (run_id, region, tier, reason) VALUES ($1, $2, $3, $4)")
+            .bind(run_id)
+            .bind(region.region.as_str())
+            .bind(region.quality_tier.name())
+            .bind(region.reason.map(Reason::code))
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }

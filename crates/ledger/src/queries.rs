@@ -17,6 +17,7 @@ pub enum Table {
     Changes,
     Sessions,
     Photos,
+    Regions,
     Retakes,
     Quarantine,
     Trends,
@@ -26,11 +27,12 @@ pub enum Table {
 }
 
 impl Table {
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Observations,
         Table::Changes,
         Table::Sessions,
         Table::Photos,
+        Table::Regions,
         Table::Retakes,
         Table::Quarantine,
         Table::Trends,
@@ -45,6 +47,7 @@ impl Table {
             Table::Changes => "changes",
             Table::Sessions => "sessions",
             Table::Photos => "photos",
+            Table::Regions => "regions",
             Table::Retakes => "retakes",
             Table::Quarantine => "quarantine",
             Table::Trends => "trends",
@@ -65,6 +68,7 @@ impl Table {
             Table::Changes => "clinic_id, patient_id, session, view, region, measure",
             Table::Sessions => "clinic_id, patient_id, session",
             Table::Photos | Table::Retakes | Table::Quarantine => "clinic_id, patient_id, session, view, shot",
+            Table::Regions => "clinic_id, patient_id, session, view, shot, region",
             Table::Trends => "clinic_id, patient_id, view, region, measure",
             Table::Responders => "clinic_id, patient_id, view, region, session",
             Table::Nights => "night_id",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cicatrix_model::{
-    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, RegionPolygon, Series, SessionKey,
-    Trend, View,
+    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, RegionPolygon, RegionVerdict, Series,
+    SessionKey, Trend, View,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -296,7 +296,9 @@ pub enum Verdict {
     Measured {
         content_sha256: String,
         observations: Vec<Observation>,
+        regions: Vec<RegionVerdict>,
         readings: Vec<GateReading>,
+        /// The worst of its regions' tiers.
         tier: QualityTier,
         endpoint_eligible: bool,
         provenance: serde_json::Value,

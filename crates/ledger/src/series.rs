@@ -305,10 +305,16 @@ struct Draft {
     eligible: Vec<bool>,
     regions: BTreeMap<Region, Vec<Shot>>,
     reasons: Vec<Reason>,
+    refused: Vec<(Region, Reason)>,
 }
 
-/// Values of one run: region, then measure.
-type Values = BTreeMap<Region, Vec<(Measure, f64)>>;
+/// What is known of one region of a run.
+struct RegionRow {
+    region: Region,
+    quality_tier: QualityTier,
+    reason: Option<Reason>,
+    values: Vec<(Measure, f64)>,
+}
 
 /// The series as the current runs give it; none while the baseline session is open.
 async fn load(
@@ -317,9 +323,9 @@ async fn load(
     patient: &str,
     view: &str,
 ) -> Result<Option<Series>, LedgerError> {
-    let mut values = load_values(conn, clinic, patient, view).await?;
+    let mut regions = load_regions(conn, clinic, patient, view).await?;
     let photos = sqlx::query(
-        "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.tier, r.endpoint_eligible, r.gate,
+        "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.endpoint_eligible, r.gate,
                 (r.photo_id = r.baseline_photo_id) AS is_reference
            FROM session s
            JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
@@ -339,7 +345,7 @@ async fn load(
         let session: SessionKey = read(row.try_get("session")?, "session")?;
         let draft = drafts.entry(session).or_default();
         draft.is_baseline = row.try_get("is_baseline")?;
-        add_photo(draft, row, &mut values)?;
+        add_photo(draft, row, &mut regions)?;
     }
     if drafts.values().any(|draft| draft.is_baseline && draft.is_open) {
         return Ok(None);
@@ -357,10 +363,15 @@ fn session_of(session: SessionKey, draft: Draft) -> SeriesSession {
         endpoint_eligible: !draft.eligible.is_empty() && draft.eligible.iter().all(|eligible| *eligible),
         regions: draft.regions.into_iter().collect(),
         reasons: draft.reasons,
+        refused: draft.refused,
     }
 }
 
-fn add_photo(draft: &mut Draft, row: &SqliteRow, values: &mut HashMap<i64, Values>) -> Result<(), LedgerError> {
+fn add_photo(
+    draft: &mut Draft,
+    row: &SqliteRow,
+    regions: &mut HashMap<i64, Vec<RegionRow>>,
+) -> Result<(), LedgerError> {
     // A photo that is recorded but not planned yet has no run.
     let Some(state) = row.try_get::<Option<String>, _>("state")? else {
         draft.is_open = true;
@@ -378,60 +389,77 @@ fn add_photo(draft: &mut Draft, row: &SqliteRow, values: &mut HashMap<i64, Value
         return Ok(());
     }
     draft.eligible.push(row.try_get::<Option<bool>, _>("endpoint_eligible")?.unwrap_or(false));
-    let tier: Option<String> = row.try_get("tier")?;
-    let quality_tier = tier_named(tier.as_deref())?;
     let gate: Option<String> = row.try_get("gate")?;
     let readings: Vec<GateReading> = read_json(gate.as_deref().unwrap_or("[]"), "gate readings")?;
-    let readings: Vec<(String, f64)> = readings.into_iter().map(|reading| (reading.name, reading.value)).collect();
     let shot: u16 = row.try_get("shot")?;
     let is_reference: bool = row.try_get("is_reference")?;
     let run_id: i64 = row.try_get("run_id")?;
-    for (region, values) in values.remove(&run_id).unwrap_or_default() {
-        draft.regions.entry(region).or_default().push(Shot {
+    for found in regions.remove(&run_id).unwrap_or_default() {
+        if let Some(reason) = found.reason {
+            draft.refused.push((found.region.clone(), reason));
+        }
+        if found.values.is_empty() {
+            continue;
+        }
+        let readings = GateReading::of_region(&readings, &found.region);
+        draft.regions.entry(found.region).or_default().push(Shot {
             shot,
-            quality_tier,
+            quality_tier: found.quality_tier,
             is_reference,
-            values,
-            readings: readings.clone(),
+            values: found.values,
+            readings,
         });
     }
     Ok(())
 }
 
-async fn load_values(
+/// Run, region, tier, reason, and a measure with its value.
+type RegionCells = (i64, String, String, Option<String>, Option<String>, Option<f64>);
+
+async fn load_regions(
     conn: &mut SqliteConnection,
     clinic: &str,
     patient: &str,
     view: &str,
-) -> Result<HashMap<i64, Values>, LedgerError> {
-    let rows: Vec<(i64, String, String, f64)> = sqlx::query_as(
-        "SELECT o.run_id, o.region, o.measure, o.value
+) -> Result<HashMap<i64, Vec<RegionRow>>, LedgerError> {
+    let rows: Vec<RegionCells> = sqlx::query_as(
+        "SELECT g.run_id, g.region, g.tier, g.reason, o.measure, o.value
            FROM session s
            JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
            JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1 AND r.state = 'measured'
-           JOIN observation o ON o.run_id = r.run_id
-          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3",
+           JOIN run_region g ON g.run_id = r.run_id
+           LEFT JOIN observation o ON o.run_id = g.run_id AND o.region = g.region
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3
+          ORDER BY g.run_id, g.region",
     )
     .bind(clinic)
     .bind(patient)
     .bind(view)
     .fetch_all(&mut *conn)
     .await?;
-    let mut values: HashMap<i64, Values> = HashMap::new();
-    for (run_id, region, measure, value) in rows {
-        let region = Region::new(region).map_err(|error| LedgerError::Corrupt(format!("region: {error}")))?;
-        let measure: Measure = read(&measure, "measure")?;
-        values.entry(run_id).or_default().entry(region).or_default().push((measure, value));
+    let mut found: HashMap<i64, Vec<RegionRow>> = HashMap::new();
+    for of_region in rows.chunk_by(|a, b| (a.0, &a.1) == (b.0, &b.1)) {
+        let (run_id, region, tier, reason, ..) = &of_region[0];
+        let mut values = Vec::new();
+        for (.., measure, value) in of_region {
+            if let (Some(measure), Some(value)) = (measure, value) {
+                values.push((read(measure, "measure")?, *value));
+            }
+        }
+        values.sort_by_key(|(measure, _): &(Measure, f64)| *measure);
+        found.entry(*run_id).or_default().push(RegionRow {
+            region: Region::new(region.clone()).map_err(|error| LedgerError::Corrupt(format!("region: {error}")))?,
+            quality_tier: tier_named(tier)?,
+            reason: reason.as_deref().map(|code| read(code, "reason of a region")).transpose()?,
+            values,
+        });
     }
-    for run in values.values_mut().flat_map(BTreeMap::values_mut) {
-        run.sort_by_key(|(measure, _)| *measure);
-    }
-    Ok(values)
+    Ok(found)
 }
 
-fn tier_named(name: Option<&str>) -> Result<QualityTier, LedgerError> {
+fn tier_named(name: &str) -> Result<QualityTier, LedgerError> {
     [QualityTier::Locked, QualityTier::Clinic, QualityTier::Casual]
         .into_iter()
-        .find(|tier| Some(tier.name()) == name)
-        .ok_or_else(|| LedgerError::Corrupt("a measured run has no quality tier".to_owned()))
+        .find(|tier| tier.name() == name)
+        .ok_or_else(|| LedgerError::Corrupt(format!("'{name}' is no quality tier")))
 }

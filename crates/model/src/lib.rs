@@ -17,6 +17,6 @@ pub use manifest::{
     Treatment,
 };
 pub use measure::{GateReading, GateVerdict, Measure, Measured, QualityTier, ScaleSource};
-pub use outcome::{Change, ChangeVerdict, Observation, Series, SeriesSession, Shot, Trend, ValueError};
+pub use outcome::{Change, ChangeVerdict, Observation, RegionVerdict, Series, SeriesSession, Shot, Trend, ValueError};
 pub use reason::{Reason, ReasonGroup};
 pub use view::{Region, View, ViewError};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Region;
+
 macro_rules! measures {
     ($($(#[$doc:meta])* $variant:ident $name:literal $unit:literal $log:literal;)*) => {
         /// A number per region. How each is computed is written at its function in `cicatrix-score`.
@@ -57,6 +59,8 @@ measures! {
     ScarAreaMm2 "scar_area_mm2" "mm²" true;
     /// The same as a share of the region, 0 to 1.
     ScarAreaFrac "scar_area_frac" "1" true;
+    /// Area of scars where the baseline has ordinary skin.
+    NewScarAreaMm2 "new_scar_area_mm2" "mm²" false;
     /// Scars of the baseline under 2 mm that are found again within 3 mm. Exploratory, as the next two.
     ScarCountSmall "scar_count_small" "1" false;
     /// The same of 2 to 4 mm.
@@ -137,4 +141,15 @@ pub struct GateReading {
     pub value: f64,
     pub verdict: GateVerdict,
     pub reason: Option<crate::Reason>,
+    /// The region that it was read in; none for what holds for the whole photo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+}
+
+impl GateReading {
+    /// What was read for a region: of itself, and of the whole photo.
+    pub fn of_region(readings: &[GateReading], region: &Region) -> Vec<(String, f64)> {
+        let its = readings.iter().filter(|r| r.region.as_ref().is_none_or(|name| name == region));
+        its.map(|r| (r.name.clone(), r.value)).collect()
+    }
 }

@@ -31,6 +31,15 @@ pub struct ValueError {
     pub ci95_hi: f64,
 }
 
+/// What became of one region of a measured photo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionVerdict {
+    pub region: Region,
+    pub quality_tier: QualityTier,
+    /// Why it has no value of the primary measure, if it has none.
+    pub reason: Option<Reason>,
+}
+
 /// One photo of one region with its covariates: what a change is computed from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shot {
@@ -72,6 +81,8 @@ pub struct SeriesSession {
     pub regions: Vec<(Region, Vec<Shot>)>,
     /// First reasons of the shots that gave no number, by shot.
     pub reasons: Vec<Reason>,
+    /// Regions without a number in shots that gave some, by region and shot.
+    pub refused: Vec<(Region, Reason)>,
 }
 
 /// What can be said about a session against the baseline.

@@ -45,20 +45,27 @@ pub struct ScarMask {
     /// Sunken and raised ones, where the direction of the light tells a sign.
     pub depressed: Option<Plane>,
     pub raised: Option<Plane>,
-    /// Skin of the region at a distance from every scar.
+    /// Skin of the region at a distance from every scar and naevus.
     pub reference: Plane,
     /// The scars of each size, in the order of [`SizeClass::ALL`].
     pub sizes: [Plane; 3],
     pub scars: Vec<Scar>,
+    /// How sunken the baseline's photo shows each node, robust standard deviations of its skin; high where nothing can be
+    /// said, so that nothing is new there.
+    sunken: Plane,
 }
 
 /// What a photo shows of a baseline's scars when they are looked for anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FoundAgain {
     /// Nodes of the region that stand out as scars.
     pub nodes: u64,
     /// Scars of the baseline, by their size there, that have one found in this photo within 3 mm, each its own.
     pub scars: [u64; 3],
+    /// 1 on scars that the baseline does not have.
+    pub new: Plane,
+    /// Skin to compare with in this photo: that of the baseline's, at a distance from new scars.
+    pub reference: Plane,
 }
 
 /// A scar of the baseline is found again by one within this, mm: human graders' marks of one scar lie as far apart
@@ -69,6 +76,9 @@ const MATCH_MM: f64 = 3.0;
 const FLANK_MM: f64 = 2.5;
 const RAISED_OVER_SUNKEN: f32 = 2.0;
 const FLANK_UNDER_RAISED: f32 = 0.6;
+/// A scar is new if it stands out by this many standard deviations where the baseline's mean is under this many.
+const NEW: f32 = 6.0;
+const NOT_THERE: f32 = 1.5;
 /// A raised scar is no pore and no grain of skin: least area, mm².
 const LEAST_RAISED_MM2: f64 = 1.0;
 
@@ -86,7 +96,7 @@ impl ScarMask {
             bumps(&candidates, score, &pits.sunken, &mut scar, FLANK_MM * shot.px_per_mm)
         });
         let depressed = raised.is_some().then(|| scar.clone());
-        Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
+        Self::new(region, scar, [depressed, raised], &pits, &usable, settings, shot.px_per_mm)
     }
 
     /// The scars that a clinic has drawn, each sunken or raised by what the photo shows there.
@@ -95,14 +105,16 @@ impl ScarMask {
         let scar = region.zip(drawn, |r, d| r * d);
         let signs = pits.raised.as_ref().map(|raised| by_sign(&scar, &pits.sunken, raised));
         let (depressed, raised) = signs.unzip();
-        Self::new(region, scar, depressed, raised, settings, shot.px_per_mm)
+        let usable = region.zip(shot.weight, |r, w| r * w);
+        Self::new(region, scar, [depressed, raised], &pits, &usable, settings, shot.px_per_mm)
     }
 
     fn new(
         region: &Plane,
         scar: Plane,
-        depressed: Option<Plane>,
-        raised: Option<Plane>,
+        [depressed, raised]: [Option<Plane>; 2],
+        pits: &Pits,
+        usable: &Plane,
         settings: &ScoreSettings,
         px_per_mm: f64,
     ) -> Self {
@@ -115,16 +127,18 @@ impl ScarMask {
                 sizes[size as usize].data[at] = 1.0;
             }
         }
-        let all = raised.as_ref().map_or_else(|| scar.clone(), |raised| scar.zip(raised, f32::max));
-        let near = dilate(&all, settings.reference_gap_mm * px_per_mm);
-        let reference = region.zip(&near, |r, n| if n > 0.5 { 0.0 } else { r });
-        Self { region: region.clone(), scar, depressed, raised, reference, sizes, scars }
+        let all = scar.zip(&pits.naevi, f32::max);
+        let all = raised.iter().fold(all, |all, raised| all.zip(raised, f32::max));
+        let reference = away_from(&all, region, settings, px_per_mm);
+        let sunken = pits.sunken.zip(usable, |score, u| if u > 0.5 { score } else { f32::MAX });
+        Self { region: region.clone(), scar, depressed, raised, reference, sizes, scars, sunken }
     }
 
     #[cfg(test)]
     pub(crate) fn without_scars(region: &Plane) -> Self {
         let none = Plane::filled(region.width, region.height, 0.0);
-        Self::new(region, none, None, None, &ScoreSettings::default(), 10.0)
+        let pits = Pits { sunken: none.clone(), raised: None, naevi: none.clone() };
+        Self::new(region, none, [None, None], &pits, region, &ScoreSettings::default(), 10.0)
     }
 
     pub fn size(&self, class: SizeClass) -> &Plane {
@@ -136,9 +150,24 @@ impl ScarMask {
         let pits = in_two_rounds(shot, &self.region, settings);
         let usable = self.region.zip(shot.weight, |r, w| r * w);
         let mask = pieces_above(&pits.sunken, &usable, settings, shot.px_per_mm);
-        let found = components(&mask).iter().map(|piece| centre(piece, mask.width)).collect();
+        let pieces = components(&mask);
+        let found = pieces.iter().map(|piece| centre(piece, mask.width)).collect();
         let nodes = mask.data.iter().filter(|v| **v > 0.5).count() as u64;
-        FoundAgain { nodes, scars: self.matched(found, MATCH_MM * shot.px_per_mm) }
+        let mut new = Plane::filled(mask.width, mask.height, 0.0);
+        for piece in pieces.iter().filter(|piece| self.is_new(piece, &pits.sunken)) {
+            piece.iter().for_each(|&at| new.data[at] = 1.0);
+        }
+        let reference = away_from(&new, &self.reference, settings, shot.px_per_mm);
+        FoundAgain { nodes, scars: self.matched(found, MATCH_MM * shot.px_per_mm), new, reference }
+    }
+
+    /// Whether a piece of skin that stands out in another photo was ordinary skin in the baseline: by its core, since its
+    /// rim is as ragged as any threshold's.
+    fn is_new(&self, piece: &[usize], sunken: &Plane) -> bool {
+        let peak = piece.iter().map(|&at| sunken.data[at]).fold(f32::MIN, f32::max);
+        let core: Vec<usize> = piece.iter().copied().filter(|&at| sunken.data[at] > 0.5 * peak).collect();
+        let before = core.iter().map(|&at| self.sunken.data[at]).sum::<f32>() / core.len() as f32;
+        peak >= NEW && before < NOT_THERE && core.iter().all(|&at| self.scar.data[at] < 0.5)
     }
 
     /// How many scars of each size have one of `found` for themselves within `reach`: each takes the nearest that is
@@ -155,6 +184,12 @@ impl ScarMask {
         }
         counts
     }
+}
+
+/// The part of a region that lies farther from marked nodes than reference skin may.
+fn away_from(marked: &Plane, region: &Plane, settings: &ScoreSettings, px_per_mm: f64) -> Plane {
+    let near = dilate(marked, settings.reference_gap_mm * px_per_mm);
+    region.zip(&near, |r, n| if n > 0.5 { 0.0 } else { r })
 }
 
 fn in_two_rounds(shot: &Shot<'_>, region: &Plane, settings: &ScoreSettings) -> Pits {

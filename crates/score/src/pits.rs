@@ -11,15 +11,16 @@
 //! `D` they are taken out first: where skin differs in brightness as it differs in colour, that is pigment. The slopes of
 //! red against `ln G − ln R` and `ln B − ln G` are fitted robustly in the photo itself, on bands from 0.5 to 2.5 mm.
 //!
-//! A naevus leaves a trace all the same. It is far browner than anything around it, which a scar is not, so where
-//! `ln B − ln G` at 0.5 mm lies eight robust standard deviations under that of the skin around, nothing is taken for a pit.
+//! A naevus leaves a trace all the same. It is far browner than anything around it, so where `ln B − ln G` at 0.5 mm lies
+//! eight robust standard deviations under that of the skin around, nothing is taken for a pit, unless the pair says so over
+//! the whole spot: deep ice-picks look brown too. A naevus is no reference skin either.
 //!
 //! Known limits: shallow rolling scars stay under the relief of ordinary skin and cannot be seen (`docs/accuracy.md` has
 //! the share by shape); gloss, which has colour too, weakens the separation; a wrinkle across the light is a long pit; a
 //! papule is a bump like a raised scar, and its foot looks like a shallow pit. Without a direction of light only `B` is
 //! left, which finds less, takes naevi for pits, and knows no sign.
 
-use cicatrix_photo::{Plane, gaussian, masked_gaussian, masked_median};
+use cicatrix_photo::{Plane, components, gaussian, masked_gaussian, masked_median};
 use nalgebra::{Matrix2, Vector2};
 
 use crate::mask::dilate;
@@ -39,6 +40,9 @@ const ROUNDS: usize = 3;
 /// A naevus: browner than the skin around it by this many robust standard deviations, with a margin in mm.
 const NAEVUS: f32 = 8.0;
 const NAEVUS_MARGIN_MM: f64 = 0.3;
+/// A pit's pair is highest in its middle; what a naevus leaves of itself is positive on one side and negative on the other.
+/// Where the mean of the pair over a spot is above this many robust standard deviations, it is a dark pit.
+const PIT_UNDER_SPOT: f32 = 2.0;
 
 /// A photo of skin on the grid, natural logarithms of linear light.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +62,8 @@ pub(crate) struct Pits {
     pub(crate) sunken: Plane,
     /// High on a bump; none without a direction of light.
     pub(crate) raised: Option<Plane>,
+    /// 1 on naevi.
+    pub(crate) naevi: Plane,
 }
 
 impl Pits {
@@ -89,10 +95,11 @@ impl Pits {
             add(&mut sunken, &slope, -1.0);
             add(&mut sunken, &darkness.zip(&slope, |b, d| b.min((-d).max(0.0) + 1.0)), DARKNESS);
         }
-        let spots = naevi(&ln, &weight, &skin, px);
-        let sunken = sunken.zip(&spots, |score, spot| if spot > 0.5 { score.min(0.0) } else { score });
-        let told = |score: &Plane| doubled(&in_spreads(score, &skin), width, height);
-        Self { sunken: told(&sunken), raised: pair.is_some().then(|| told(&bumps)) }
+        let bumps = pair.is_some().then(|| in_spreads(&bumps, &skin));
+        let naevi = naevi(&ln, &weight, &skin, bumps.as_ref(), px);
+        let sunken = sunken.zip(&naevi, |score, spot| if spot > 0.5 { score.min(0.0) } else { score });
+        let full = |plane: &Plane| doubled(plane, width, height);
+        Self { sunken: full(&in_spreads(&sunken, &skin)), raised: bumps.as_ref().map(full), naevi: full(&naevi) }
     }
 }
 
@@ -106,11 +113,17 @@ fn add(sum: &mut Plane, term: &Plane, factor: f32) {
     }
 }
 
-/// 1 on naevi.
-fn naevi(ln: &[Plane; 3], weight: &Plane, skin: &Plane, px: f64) -> Plane {
+/// 1 on naevi: spots that are far browner than the skin around and lie on no pit. `bumps` is the score of raised skin.
+fn naevi(ln: &[Plane; 3], weight: &Plane, skin: &Plane, bumps: Option<&Plane>, px: f64) -> Plane {
     let brown = ln[2].zip(&ln[1], |b, g| b - g);
     let excess = in_spreads(&band(&brown, weight, PIGMENT_MM[0] * px), &skin.zip(weight, |s, w| s * w));
-    let spots = excess.zip(weight, |e, w| if e < -NAEVUS { w } else { 0.0 });
+    let mut spots = excess.zip(weight, |e, w| if e < -NAEVUS { w } else { 0.0 });
+    for spot in components(&spots) {
+        let depth = bumps.map_or(0.0, |bumps| -spot.iter().map(|&at| bumps.data[at]).sum::<f32>() / spot.len() as f32);
+        if depth > PIT_UNDER_SPOT {
+            spot.iter().for_each(|&at| spots.data[at] = 0.0);
+        }
+    }
     dilate(&spots, NAEVUS_MARGIN_MM * px)
 }
 

@@ -12,6 +12,7 @@ const PIT: [f64; 2] = [120.0, 90.0];
 const BUMP: [f64; 2] = [260.0, 90.0];
 const SPOT: [f64; 2] = [120.0, 200.0];
 const RED: [f64; 2] = [260.0, 200.0];
+const NEW_PIT: [f64; 2] = [190.0, 145.0];
 
 /// Waves that differ from place to place, so that nothing repeats: fine grain of skin.
 fn grain(x: f64, y: f64) -> f64 {
@@ -113,4 +114,32 @@ fn drawn_scars_are_taken_as_they_are_and_signed_by_the_photo() {
     );
     let found = mask.found_again(&shot, &ScoreSettings::default());
     assert!(found.scars.iter().sum::<u64>() >= 1, "the pit is found again: {found:?}");
+}
+
+/// The same skin with one more pit, as deep as the other.
+fn with_new_pit() -> [Plane; 3] {
+    let mut planes = photo();
+    let pit = |x: f64, y: f64| -0.2 * soft(x, y, NEW_PIT, 0.9);
+    for i in 0..W * H {
+        let (x, y) = ((i % W) as f64, (i / W) as f64);
+        let slope = |dx: f64, dy: f64| (pit(x + dx, y + dy) - pit(x - dx, y - dy)) * 0.5 * PX_PER_MM;
+        let shade = -0.6 * (slope(1.0, 0.0) * LIGHT[0] + slope(0.0, 1.0) * LIGHT[1]);
+        planes.iter_mut().for_each(|plane| plane.data[i] += shade as f32);
+    }
+    planes
+}
+
+#[test]
+fn a_new_scar_is_told_and_taken_out_of_the_skin_that_is_compared_with() {
+    let mask = masks(Some(LIGHT));
+    let weight = Plane::filled(W, H, 1.0);
+    let again = |[r, g, b]: [Plane; 3]| {
+        let shot = Shot { ln: [&r, &g, &b], weight: &weight, light: Some(LIGHT), px_per_mm: PX_PER_MM };
+        mask.found_again(&shot, &ScoreSettings::default())
+    };
+    let (same, grown) = (again(photo()), again(with_new_pit()));
+    assert!(same.new.data.iter().all(|v| *v < 0.5), "nothing is new in the baseline itself");
+    assert_eq!(same.reference.data, mask.reference.data);
+    assert!(around(&grown.new, NEW_PIT) && !around(&grown.new, PIT), "the new pit and no other");
+    assert!(around(&mask.reference, NEW_PIT) && !around(&grown.reference, NEW_PIT));
 }

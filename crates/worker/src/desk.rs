@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
-use cicatrix_assess::{Assessment, Measurement, Protocol};
+use cicatrix_assess::{Assessment, Measurement, Protocol, RegionScores};
 use cicatrix_ledger::{Handler, HandlerError, PhotoRef, StartedRun, Verdict};
-use cicatrix_model::{Change, Observation, Reason, Series, Trend};
+use cicatrix_model::{Change, GateReading, Observation, Reason, RegionVerdict, Series, Trend};
 use cicatrix_outcome::{Calibration, changes, holm, trends};
 use cicatrix_store::{ObjectKey, PhotoStore, StoreError};
 use serde_json::{Value, json};
@@ -174,6 +174,7 @@ impl Desk {
                     content_sha256: sha256,
                     observations: observations(run, &m, &self.settings.calibration, endpoint_eligible),
                     provenance: self.provenance(run, Some(&m)),
+                    regions: m.regions.iter().map(region_verdict).collect(),
                     readings: m.readings,
                     tier: m.tier,
                     endpoint_eligible,
@@ -203,7 +204,7 @@ impl Desk {
         sha256: String,
         reasons: Vec<Reason>,
         detail: String,
-        readings: Vec<cicatrix_model::GateReading>,
+        readings: Vec<GateReading>,
     ) -> Verdict {
         match reasons.first() {
             Some(reason) if reason.is_quarantine() => quarantined(*reason, detail, Some(sha256)),
@@ -296,6 +297,10 @@ fn picture_key(run: &StartedRun, version: &str, name: &str) -> Result<ObjectKey,
     ObjectKey::parse(&key).map_err(|e| HandlerError::Failed(format!("no key for a picture: {e}")))
 }
 
+fn region_verdict(scores: &RegionScores) -> RegionVerdict {
+    RegionVerdict { region: scores.region.clone(), quality_tier: scores.tier, reason: scores.problem }
+}
+
 fn observations(
     run: &StartedRun,
     measurement: &Measurement,
@@ -311,12 +316,13 @@ fn observations(
         measure: value.measure,
         value: value.value,
         error: calibration.measure(value.measure).and_then(|m| {
-            let reading = |name: &str| measurement.readings.iter().find(|r| r.name == name).map(|r| r.value);
-            m.of_value(measurement.tier, value.value, reading)
+            let readings = GateReading::of_region(&measurement.readings, &region.region);
+            let reading = |name: &str| readings.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+            m.of_value(region.tier, value.value, reading)
         }),
         unit: value.measure.unit().to_owned(),
         n_pixels: value.n_pixels,
-        quality_tier: measurement.tier,
+        quality_tier: region.tier,
         endpoint_eligible,
     })
     .collect()

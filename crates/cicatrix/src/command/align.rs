@@ -87,6 +87,9 @@ fn confidence_plane(registration: &Registration, fixed: &Frame) -> Vec<u8> {
 }
 
 pub(crate) fn write_png(path: &Path, samples: &[u8], width: usize, height: usize) -> anyhow::Result<()> {
+    if path.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("png")) {
+        return Err(exit::bad_input(format!("{}: pictures are written as PNG, name it so", path.display())));
+    }
     let png = encode_png(samples, width, height)?;
     std::fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
 }

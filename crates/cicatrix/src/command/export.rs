@@ -81,7 +81,7 @@ fn must_exist(db: &str) -> anyhow::Result<()> {
     let path = db.strip_prefix("sqlite://").map(|p| p.split('?').next().unwrap_or(p));
     if let Some(path) = path.filter(|p| !p.starts_with(':') && !Path::new(p).exists()) {
         return Err(exit::bad_input(format!(
-            "there is no database {path}: run 'cicatrix run <SRC>' first, or name another with --db"
+            "there is no database {path}: run 'cicatrix run <SRC>' first, or name another"
         )));
     }
     Ok(())
@@ -96,8 +96,16 @@ async fn csv(ledger: &Ledger, table: Table, target: impl Write + Send) -> anyhow
         }
         .map_err(io_error)
     };
-    quiet_pipe(ledger.export(table, &mut each).await.map(|_| ()))?;
+    told(table, ledger.export(table, &mut each).await)?;
     quiet_pipe(csv.flush().map_err(LedgerError::Output))
+}
+
+/// Says why a table may be empty, where that is no sign of a mistake.
+fn told(table: Table, rows: Result<u64, LedgerError>) -> anyhow::Result<()> {
+    if table == Table::Trends && matches!(rows, Ok(0)) {
+        tracing::warn!("no course has the five days with a session that a trend needs, the baseline's counted in");
+    }
+    quiet_pipe(rows.map(|_| ()))
 }
 
 /// The system's error inside one of the CSV writer, so that a full disk is still told as one.
@@ -137,7 +145,7 @@ pub(crate) async fn json(
         }
         Ok(())
     };
-    quiet_pipe(ledger.export_where(table, matching, &mut each).await.map(|_| ()))?;
+    told(table, ledger.export_where(table, matching, &mut each).await)?;
     quiet_pipe(target.flush().map_err(LedgerError::Output))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
-use cicatrix_model::{Measure, PhotoEntry, Region, RegionPolygon, ScaleSource, SessionManifest, Shot};
+use cicatrix_model::{GateReading, Measure, PhotoEntry, Region, RegionPolygon, ScaleSource, SessionManifest, Shot};
 use cicatrix_outcome::{Calibration, Estimate, compare};
 use cicatrix_photo::{Frame, Plane};
 use serde_json::json;
@@ -123,10 +123,10 @@ fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibr
 pub(crate) fn shot(measurement: &Measurement, scores: &cicatrix_assess::RegionScores, is_reference: bool) -> Shot {
     Shot {
         shot: 1,
-        quality_tier: measurement.tier,
+        quality_tier: scores.tier,
         is_reference,
         values: scores.values.iter().map(|v| (v.measure, v.value)).collect(),
-        readings: measurement.readings.iter().map(|r| (r.name.clone(), r.value)).collect(),
+        readings: GateReading::of_region(&measurement.readings, &scores.region),
     }
 }
 
@@ -136,27 +136,34 @@ fn tell(
     follow_up: Option<&Measurement>,
     rows: &[Row],
 ) -> anyhow::Result<()> {
-    for (name, mask) in reference.masks() {
-        let node_mm = reference.grid().pitch_px / baseline.px_per_mm;
+    for region in reference.regions() {
+        let (name, mask) = (region.name(), region.mask());
+        let node_mm = region.grid().pitch_px / baseline.px_per_mm;
         let area = |plane: &Plane| plane.data.iter().sum::<f32>() as f64 * node_mm * node_mm;
         let nominal = if baseline.scale_source == ScaleSource::Unknown { " (nominal scale)" } else { "" };
+        let light = match region.towards_light() {
+            Some([x, y]) => format!("light from {:.0}°", y.atan2(x).to_degrees()),
+            None => "the light's direction cannot be told: sunken and raised scars are not told apart".to_owned(),
+        };
         out(&format!(
-            "{name}: {} scars on {:.0} of {:.0} mm²{nominal}",
+            "{name}: {} scars on {:.0} of {:.0} mm²{nominal}; {light}",
             mask.scars.len(),
             area(&mask.scar),
             area(&mask.region)
         ))?;
     }
-    match reference.towards_light() {
-        Some([x, y]) => {
-            out(&format!("light from {:.0}° (0° from the right, −90° from above)", y.atan2(x).to_degrees()))?;
-        }
-        None => out("the light's direction cannot be told: sunken and raised scars are not told apart")?,
+    out("light: 0° from the right, −90° from above")?;
+    let refused = follow_up.unwrap_or(baseline).regions.iter().filter_map(|r| Some((&r.region, r.problem?)));
+    for (region, reason) in refused {
+        out(&format!("{region}: not measurable, {}; {}", reason.code(), reason.advice()))?;
     }
     match follow_up {
         None => out(values(baseline).to_string().trim_end()),
         Some(follow_up) => {
-            out(&format!("quality tier {}", follow_up.tier.name()))?;
+            let tiers = follow_up.regions.iter().filter(|r| r.problem.is_none());
+            for scores in tiers {
+                out(&format!("{}: quality tier {}", scores.region, scores.tier.name()))?;
+            }
             let warned: Vec<&str> = follow_up.warnings.iter().map(|r| r.code()).collect();
             if !warned.is_empty() {
                 out(&format!("warnings: {}", warned.join(", ")))?;
@@ -205,27 +212,29 @@ fn comparison(rows: &[Row]) -> TextTable {
 fn told_json((region, measure, e): &Row) -> serde_json::Value {
     json!({
         "region": region, "measure": measure, "baseline_value": e.baseline_value, "value": e.value, "change": e.change,
-        "ci95_lo": e.ci95_lo, "ci95_hi": e.ci95_hi, "mdc95": e.mdc95, "verdict": e.verdict(),
+        "ci95_lo": e.ci95_lo, "ci95_hi": e.ci95_hi, "mdc95": e.mdc95, "p_value": e.p_value,
+        "verdict": e.verdict(), "quality_tier": e.quality_tier,
     })
 }
 
-/// The baseline with its regions, its scars and the direction that the light comes from.
+/// The baseline with its regions, their scars and the direction that the light of each comes from.
 fn draw(path: &Path, frame: &Frame, reference: &Reference) -> anyhow::Result<()> {
-    let grid = reference.grid();
-    let at = |plane: &Plane, place: [f64; 2]| grid.value(plane, place) > 0.5;
     let mut canvas = Canvas::on(frame);
-    for (_, mask) in reference.masks() {
+    for region in reference.regions() {
+        let (grid, mask) = (region.grid(), region.mask());
+        let at = |plane: &Plane, place: [f64; 2]| grid.value(plane, place) > Some(0.5);
         canvas.outline(|place| at(&mask.region, place), SKY);
         if let Some(raised) = &mask.raised {
             canvas.outline(|place| at(raised, place), PURPLE);
         }
         canvas.outline(|place| at(&mask.scar, place), VERMILION);
-    }
-    if let Some(light) = reference.towards_light() {
-        let reach = 0.08 * frame.width as f64;
-        let corner = [reach * 1.4, reach * 1.4];
-        let lamp = [0, 1].map(|k| corner[k] + reach * light[k]);
-        canvas.arrow(lamp, corner, YELLOW);
+        if let Some(light) = region.towards_light() {
+            // In the corner of the region's box.
+            let reach = 0.1 * grid.pitch_px * grid.width.min(grid.height) as f64;
+            let corner = grid.origin_px.map(|v| v + 1.4 * reach);
+            let lamp = [0, 1].map(|k| corner[k] + reach * light[k]);
+            canvas.arrow(lamp, corner, YELLOW);
+        }
     }
     canvas.save(path)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_ledger::{Cell, Ledger, Line, Table};
-use cicatrix_model::{GateReading, Measure, QualityTier, Shot};
+use cicatrix_model::{GateReading, Measure, QualityTier, Region, Shot};
 use serde::{Deserialize, Serialize};
 
 use crate::exit;
@@ -94,7 +94,7 @@ pub(crate) async fn measured(ledger: &Ledger) -> anyhow::Result<BTreeMap<Subject
 }
 
 /// Gate readings by the key of the photo.
-type Readings = BTreeMap<String, Vec<(String, f64)>>;
+type Readings = BTreeMap<String, Vec<GateReading>>;
 
 async fn readings(ledger: &Ledger) -> anyhow::Result<Readings> {
     let mut names: Vec<String> = Vec::new();
@@ -106,7 +106,7 @@ async fn readings(ledger: &Ledger) -> anyhow::Result<Readings> {
                 Line::Row(cells) => {
                     let row = Row { names: &names, cells };
                     let gate: Vec<GateReading> = serde_json::from_str(&row.text("gate")).unwrap_or_default();
-                    found.insert(row.text("object_key"), gate.into_iter().map(|r| (r.name, r.value)).collect());
+                    found.insert(row.text("object_key"), gate);
                 }
             }
             Ok(())
@@ -158,7 +158,8 @@ fn add(found: &mut BTreeMap<Subject, Measured>, row: &Row<'_>, readings: &Readin
             "clinic" => QualityTier::Clinic,
             _ => QualityTier::Casual,
         };
-        let readings = readings.get(&row.text("object_key")).cloned().unwrap_or_default();
+        let gate = readings.get(&row.text("object_key")).map_or(&[][..], Vec::as_slice);
+        let readings = Region::new(row.text("region")).map_or(vec![], |region| GateReading::of_region(gate, &region));
         shots.push(Shot { shot: number, quality_tier, is_reference, values: vec![], readings });
         shots.len() - 1
     });

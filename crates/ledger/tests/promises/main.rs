@@ -15,7 +15,7 @@ use cicatrix_ledger::{
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
-    Region, RegionPolygon, Series, SeriesSession, Trend, View,
+    Region, RegionPolygon, RegionVerdict, Series, SeriesSession, Trend, View,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -145,7 +145,14 @@ fn measured(run: &StartedRun) -> Verdict {
             quality_tier: QualityTier::Clinic,
             endpoint_eligible: true,
         }],
-        readings: vec![GateReading { name: "blur_px".to_owned(), value: 0.8, verdict: GateVerdict::Ok, reason: None }],
+        readings: vec![GateReading {
+            name: "blur_px".to_owned(),
+            value: 0.8,
+            verdict: GateVerdict::Ok,
+            reason: None,
+            region: None,
+        }],
+        regions: vec![RegionVerdict { region: Region::whole(), quality_tier: QualityTier::Clinic, reason: None }],
         tier: QualityTier::Clinic,
         endpoint_eligible: true,
         provenance: json!({ "program": "test" }),

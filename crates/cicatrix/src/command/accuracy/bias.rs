@@ -104,6 +104,7 @@ impl Bench<'_> {
     /// Colour against relief and one half of a region against the other, in a perfect rig.
     pub(super) fn cross_talk(&self, mut progress: impl FnMut()) -> Vec<CrossTalk> {
         let (mut redness, mut pigment, mut relief, mut elsewhere) = (vec![], vec![], vec![], vec![]);
+        let (mut beside, mut new_area) = (vec![], vec![]);
         for seed in self.seeds.clone() {
             let course = |loss: f64, redness_kept: f64, pigment_kept: f64| Course {
                 redness_kept,
@@ -125,6 +126,13 @@ impl Bench<'_> {
             progress();
             elsewhere.extend(self.elsewhere(&before, less));
             progress();
+            let patient = Patient::with_course(seed, Course::UNCHANGED).with_new_scars(NEW_SCARS);
+            let grown = patient.session(1, SESSIONS, 0.0).shoot(1, SIZE);
+            beside.extend(of(&grown, Measure::Psi).map(|c| c.0));
+            let discs = grown.truth.session.new_scars.iter().map(|s| f64::from(s.radius_mm).powi(2));
+            let true_mm2 = std::f64::consts::PI * discs.sum::<f64>();
+            new_area.extend(of(&grown, Measure::NewScarAreaMm2).map(|c| 100.0 * c.1 / true_mm2));
+            progress();
         }
         let told = |name, unit, allowed, values: Vec<f64>| {
             let (mean, standard_error) = mean_and_error(&values);
@@ -135,6 +143,8 @@ impl Bench<'_> {
             told("pigment halved, relief as it was: psi", "%", 2.0, pigment),
             told("relief −30 %, colour as it was: delta_ei", "100·log10", 0.1, relief),
             told("relief −30 % in the left half: psi of the right half", "%", 1.5, elsewhere),
+            told("four new scars beside unchanged ones: psi", "%", 2.0, beside),
+            told("their new_scar_area_mm2, of the true area", "%", 100.0, new_area),
         ]
     }
 
@@ -177,7 +187,8 @@ impl Bench<'_> {
     }
 }
 
-const CROSS_TALK: usize = 4;
+const CROSS_TALK: usize = 5;
+const NEW_SCARS: usize = 4;
 
 fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let n = values.len().max(1) as f64;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_align::{Grid, Patch, Prepared, register, resample};
-use cicatrix_assess::{Protocol, prepare};
+use cicatrix_assess::{Protocol, RegionReference, prepare};
 use cicatrix_photo::{encode_webp, from_linear};
 
 use crate::command::align::read;
@@ -27,7 +27,9 @@ pub(super) fn side_by_side(case: &Case, protocol: &Protocol, path: &Path) -> any
     let (fixed, moving) = (read(before, &protocol.limits)?, read(after, &protocol.limits)?);
     let prepared = |frame| Prepared::new(frame, protocol.align.precision);
     let Ok(registration) = register(&prepared(&fixed), &prepared(&moving), &protocol.align) else { return Ok(false) };
-    let grid = reference.grid();
+    let named = |region: &&RegionReference| region.name().as_str() == case.region;
+    let Some(region) = reference.regions().iter().find(named) else { return Ok(false) };
+    let grid = region.grid();
     let shown = Grid {
         pitch_px: grid.pitch_px * SHRUNK as f64,
         width: grid.width / SHRUNK,

@@ -45,12 +45,13 @@ pub(super) fn masks(
         let described = Described::beside_manifest(&source.join(&photo.file))?;
         let reference = prepare(&described.photo(), protocol)
             .map_err(|e| exit::bad_input(format!("{}: {e}", described.path.display())))?;
-        let (grid, (width, height)) = (reference.grid(), reference.photo_size());
+        let (width, height) = reference.photo_size();
         if depth.len() != 3 * width * height {
             return Err(exit::bad_input(format!("{} is not of the photo's size", path.display())));
         }
         let (mut volume, mut under) = (0.0, 0.0);
-        for (_, mask) in reference.masks() {
+        for region in reference.regions() {
+            let (grid, mask) = (region.grid(), region.mask());
             for i in (0..mask.region.data.len()).filter(|&i| mask.region.data[i] > 0.5) {
                 let [x, y] = grid.place(i % grid.width, i / grid.width).map(f64::round);
                 let grey = f64::from(depth[3 * ((y as usize).min(height - 1) * width + (x as usize).min(width - 1))]);

@@ -1,0 +1,44 @@
+-- What became of each region of a measured photo: its quality tier, and why it has no value of the primary measure, if it
+-- has none. Until now a photo and its regions had one tier, and a region was refused with its photo.
+CREATE TABLE run_region (
+    run_id INTEGER NOT NULL REFERENCES photo_run (run_id),
+    region TEXT NOT NULL,
+    tier   TEXT NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (run_id, region)
+);
+INSERT INTO run_region (run_id, region, tier)
+SELECT DISTINCT o.run_id, o.region, r.tier
+  FROM observation o
+  JOIN photo_run r ON r.run_id = o.run_id
+ WHERE r.tier IS NOT NULL;
+
+DROP VIEW v_observations;
+
+CREATE VIEW v_observations AS
+SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no,
+       s.day_number - b.day_number AS days_since_baseline,
+       s.days_since_treatment,
+       p.view, p.shot, o.region, o.measure, o.value, o.unit, o.sd, o.ci95_lo, o.ci95_hi, o.n_pixels,
+       g.tier AS quality_tier, r.endpoint_eligible,
+       p.object_key, r.content_sha256, bp.content_sha256 AS baseline_sha256,
+       r.protocol_id, r.protocol_digest, r.program_version,
+       r.finished_at AS computed_at,
+       s.session,
+       CASE WHEN bp.px_per_mm IS NULL THEN 'unknown' ELSE 'manifest' END AS scale_source
+  FROM observation o
+  JOIN run_region g ON g.run_id = o.run_id AND g.region = o.region
+  JOIN photo_run r ON r.run_id = o.run_id AND r.is_current = 1 AND r.state = 'measured'
+  JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
+  JOIN session s ON s.session_id = p.session_id
+  JOIN photo bp ON bp.photo_id = r.baseline_photo_id
+  JOIN session b ON b.session_id = bp.session_id;
+
+CREATE VIEW v_regions AS
+SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.view, p.shot, g.region,
+       g.tier AS quality_tier, g.reason, a.reason_group, a.advice, p.object_key, g.run_id
+  FROM run_region g
+  JOIN photo_run r ON r.run_id = g.run_id AND r.is_current = 1 AND r.state = 'measured'
+  JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
+  JOIN session s ON s.session_id = p.session_id
+  LEFT JOIN reason a ON a.code = g.reason;
