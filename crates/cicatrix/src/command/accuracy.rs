@@ -6,6 +6,7 @@ mod refusals;
 mod report;
 mod sets;
 mod shapes;
+mod stages;
 
 use std::path::Path;
 
@@ -66,6 +67,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         if hidden { ProgressBar::hidden() } else { ProgressBar::new(Bench::steps() as u64 * u64::from(args.patients)) };
     let biases = bench.biases(|| bar.inc(1));
     let cross_talk = bench.cross_talk(|| bar.inc(1));
+    let stages = bench.stages(|| bar.inc(1));
     let shapes = bench.shapes(|| bar.inc(1));
     let refusals = bench.refusals(|| bar.inc(1));
     bar.finish_and_clear();
@@ -74,6 +76,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         calibration: &calibration,
         biases: &biases,
         cross_talk: &cross_talk,
+        stages: &stages,
         shapes: &shapes,
         refusals: &refusals,
         pictured: &pictured,

@@ -88,15 +88,20 @@ impl Set {
 
     /// Agreement of a variant of the index, its line fitted on the other patients of this set.
     pub(super) fn variant(&self, variant: Variant) -> Option<Agreement> {
-        let observed: Vec<Observed> = self.cases.iter().filter_map(|case| variant.of(case)).collect();
-        let pairs: Vec<(f64, f64)> = held_out(&observed)
-            .into_iter()
-            .zip(&observed)
-            .filter_map(|(told, case)| Some((100.0 * told?.exp_m1(), 100.0 * case.true_ln.exp_m1())))
-            .collect();
-        agreement(&pairs)
+        agreement_of_others(&self.cases.iter().filter_map(|case| variant.of(case)).collect::<Vec<_>>())
     }
 }
+
+/// Agreement of changes, each told by the line through the other patients, with the truth; percent.
+pub(super) fn agreement_of_others(observed: &[Observed]) -> Option<Agreement> {
+    let told = held_out(observed).into_iter().zip(observed);
+    let pairs: Vec<(f64, f64)> =
+        told.filter_map(|(told, case)| Some((100.0 * told?.exp_m1(), 100.0 * case.true_ln.exp_m1()))).collect();
+    agreement(&pairs)
+}
+
+/// What a change of `psi` is corrected by.
+pub(super) const READINGS: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 
 /// The index with a stage of its method left out.
 #[derive(Clone, Copy)]
@@ -129,8 +134,8 @@ impl Variant {
             _ => change(&psi)?,
         };
         let readings: &[&str] = match self {
-            Self::Full => &["ln_ref_energy_ratio", "ln_shading_ratio"],
-            Self::WithoutLight => &["ln_ref_energy_ratio"],
+            Self::Full => &READINGS,
+            Self::WithoutLight => &READINGS[..1],
             Self::WithoutCovariates | Self::NotSelfReferenced => &[],
         };
         let covariates = readings.iter().map(|name| change(&|shot: &Shot| shot.reading(name)).unwrap_or(0.0)).collect();
