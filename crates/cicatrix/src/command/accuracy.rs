@@ -38,7 +38,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         sets.push(Set::read(&place, seen).await?);
     }
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    for set in &sets {
+    for set in sets.iter().filter(|set| set.has_changes()) {
         let told = set.pooled(&calibration);
         let plot = Plot {
             title: format!("{}: change of scars, {} sessions of {} patients", set.name, told.len(), set.patients),

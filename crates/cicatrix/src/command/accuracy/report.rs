@@ -105,7 +105,8 @@ impl Report<'_> {
             unseen(&single, &|t| false_changes(t)),
             unseen(&pooled, &|t| coverage(t)),
         );
-        let figures: Vec<String> = self.sets.iter().map(|s| format!("![{0}](accuracy-{0}.svg)", s.name)).collect();
+        let plotted = self.sets.iter().filter(|set| set.has_changes());
+        let figures: Vec<String> = plotted.map(|s| format!("![{0}](accuracy-{0}.svg)", s.name)).collect();
         format!(
             "## By set\n\n{}\nShares with their exact 95 % interval (Clopper and Pearson). MDC95 is told as an improvement; by \
              unchanged skin it is 1.96 times the root mean square, on the ln scale, of the change told where the truth is \

@@ -62,6 +62,11 @@ impl Set {
         })
     }
 
+    /// Whether anything has changed in it: a plot of nothing but zeros shows a line.
+    pub(super) fn has_changes(&self) -> bool {
+        self.cases.iter().any(|case| case.true_change != 0.0)
+    }
+
     /// The case whose change is furthest off.
     pub(super) fn worst(&self, calibration: &Calibration) -> Option<&Case> {
         let told = self.pooled(calibration);
