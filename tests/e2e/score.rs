@@ -93,7 +93,7 @@ fn one_shot_a_visit_tells_no_noise_and_the_way_out_is_said() {
 #[test]
 fn the_report_is_written_and_a_set_of_the_table_is_refused() {
     let home = Clinic::empty();
-    home.cicatrix(&["demo", "--patients", "1", "--sessions", "2", "--final-change", "0", "--no-progress"]);
+    home.cicatrix(&["demo", "--patients", "1", "--sessions", "2", "--final-change", "-30", "--no-progress"]);
     let set = "sqlite://cicatrix-demo/cicatrix.db=cicatrix-demo/truth.json";
     let ended = home.cicatrix(&["accuracy", "--set", set, "--patients", "0", "--out", "report"]);
     assert_eq!(ended.code, Some(0), "{ended}");
