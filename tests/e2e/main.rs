@@ -13,6 +13,7 @@ mod faults;
 mod interruption;
 mod one_photo;
 mod program;
+mod regions;
 mod run;
 #[cfg(feature = "s3")]
 mod s3;

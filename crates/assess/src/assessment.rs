@@ -48,10 +48,12 @@ pub struct Measurement {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegionScores {
     pub region: Region,
-    pub tier: QualityTier,
+    /// Where the gate let it pass.
+    pub tier: Option<QualityTier>,
     pub values: Vec<Measured>,
-    /// Why the primary measure is missing, if it is.
+    /// Why the primary measure is missing, if it is, and in what detail.
     pub problem: Option<Reason>,
+    pub detail: Option<String>,
 }
 
 /// A derived picture, encoded afresh.
@@ -112,25 +114,28 @@ pub fn assess(
         let has_psi = values.iter().any(|v| v.measure == Measure::Psi);
         regions.push(RegionScores {
             region: region.name().clone(),
-            tier: own.tier(&protocol.gate),
+            tier: problem.is_none().then(|| own.tier(&protocol.gate)),
             values,
             problem: problem.or((!has_psi).then_some(Reason::NoScarsFound)),
+            detail: problem.map(|_| failing(&own, false)),
         });
         if pictures && problem.is_none() {
             changes.push((region, picture::change(&step)));
         }
         gate.readings.extend(own.readings);
     }
-    let tier = regions.iter().filter(|r| r.problem.is_none()).map(|r| r.tier).max();
+    let tier = regions.iter().filter(|r| r.problem.is_none()).filter_map(|r| r.tier).max();
     let Some(tier) = tier.filter(|_| photo_stands) else {
         let (reasons, detail) = explain(&gate, reference, protocol);
         return Assessment::NotMeasurable { reasons, detail, readings: gate.readings };
     };
-    let refused = reference.refused.iter().map(|(region, reason)| RegionScores {
+    // The baseline's own photo says what is wrong with a region, the others that it has no baseline.
+    let refused = reference.refused.iter().map(|(region, rejection)| RegionScores {
         region: region.clone(),
-        tier,
+        tier: None,
         values: vec![],
-        problem: Some(*reason),
+        problem: Some(if itself { rejection.reason } else { Reason::BaselineNotMeasurable }),
+        detail: Some(rejection.detail.clone()),
     });
     regions.extend(refused);
     let pictures = if pictures { picture::all(reference, &frame, &registration, &changes) } else { vec![] };
@@ -174,14 +179,21 @@ fn explain(gate: &Gate, reference: &Reference, protocol: &Protocol) -> (Vec<Reas
     if reasons.is_empty() {
         let regions: Vec<&str> = reference.regions.iter().map(|r| r.name().as_str()).collect();
         let least = protocol.score.least_scar_mm2;
-        let detail = format!("less than {least} mm² of scars is found or drawn in {}", regions.join(", "));
+        let detail = format!(
+            "in {} less than {least} mm² of scars is found or drawn, or they do not stand out from the skin",
+            regions.join(", ")
+        );
         return (vec![Reason::NoScarsFound], detail);
     }
+    (reasons, failing(gate, reference.regions.len() > 1))
+}
+
+/// The failing readings in words, with their regions if there are several.
+fn failing(gate: &Gate, with_regions: bool) -> String {
     let failing = gate.readings.iter().filter(|r| r.verdict == GateVerdict::Fail);
-    let one_region = reference.regions.len() == 1;
-    let told = failing.map(|r| match r.region.as_ref().filter(|_| !one_region) {
+    let told = failing.map(|r| match r.region.as_ref().filter(|_| with_regions) {
         Some(region) => format!("{} of {region} is {:.3}", r.name, r.value),
         None => format!("{} is {:.3}", r.name, r.value),
     });
-    (reasons, told.collect::<Vec<_>>().join("; "))
+    told.collect::<Vec<_>>().join("; ")
 }

@@ -21,6 +21,8 @@ pub struct GateSettings {
     pub glare_share: [f64; 2],
     /// Share of the region that is not skin (card, cloth, label), above.
     pub foreign_share: [f64; 2],
+    /// Length of an edge of brightness that one photo has and the other has not, mm, above: a shadow or hair over the skin.
+    pub shadow_edge_mm: [f64; 2],
     /// Quality of a JPEG's compression, below: what a messenger or an editor saved again has lost its fine relief.
     pub jpeg_quality: [f64; 2],
     /// ln of the ratio of finest detail to the baseline's, below (blurred against the baseline).
@@ -58,6 +60,7 @@ impl Default for GateSettings {
             bright_code: [0.85, 0.95],
             glare_share: [0.02, 0.05],
             foreign_share: [0.05, 0.15],
+            shadow_edge_mm: [9.0, 12.0],
             jpeg_quality: [75.0, 40.0],
             ln_focus_ratio: [-0.35, -0.9],
             ln_ref_energy_ratio: [0.35, 0.8],
@@ -85,6 +88,7 @@ impl GateSettings {
             &mut self.bright_code,
             &mut self.glare_share,
             &mut self.foreign_share,
+            &mut self.shadow_edge_mm,
             &mut self.jpeg_quality,
             &mut self.ln_focus_ratio,
             &mut self.ln_ref_energy_ratio,

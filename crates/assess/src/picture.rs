@@ -6,15 +6,16 @@ use cicatrix_score::Relief;
 
 use crate::assessment::Picture;
 use crate::reference::Reference;
-use crate::region_follow_up::RegionFollowUp;
+use crate::region_follow_up::{RegionFollowUp, mean};
 use crate::region_reference::RegionReference;
 
 /// Longer side of the aligned photo and of the thumbnail, px.
 const ALIGNED_SIDE: usize = 1024;
 const THUMB_SIDE: usize = 320;
-/// Okabe–Ito orange (worse) and blue (better), and the grey between them.
+/// Okabe–Ito orange (worse), blue (better) and purple (a new scar), and the grey between the first two.
 const WORSE: [f32; 3] = [230.0, 159.0, 0.0];
 const BETTER: [f32; 3] = [0.0, 114.0, 178.0];
+const NEW: [f32; 3] = [204.0, 121.0, 167.0];
 const SAME: [f32; 3] = [160.0, 160.0, 160.0];
 /// ln change of local contrast at which a colour is full.
 const FULL: f32 = 0.7;
@@ -61,18 +62,19 @@ fn aligned(grid: &Grid, frame: &Frame, registration: &Registration) -> Result<Ve
     encode_webp(&rgb, grid.width, grid.height)
 }
 
-/// Change of local scar contrast in a region, in units of each photo's own skin, ln; NaN off the scars.
+/// Change of local scar contrast in a region, in units of each photo's own skin, ln; infinite on new scars, NaN off all.
 pub(crate) fn change(step: &RegionFollowUp<'_>) -> Plane {
     let mask = &step.reference.mask;
     let local = |relief: &Relief| {
         let energy = relief.band[1].map(|b| b * b);
         let smooth = masked_gaussian(&energy, &relief.weight, (0.8 * relief.px_per_mm) as f32);
-        let skin = masked_mean(&smooth, &mask.reference).max(1e-12);
+        let skin = (mean(&smooth, &mask.reference) as f32).max(1e-12);
         smooth.map(|v| (v / skin).max(0.05).ln() * 0.5)
     };
     let change = local(&step.relief).zip(&local(&step.reference.relief), |after, before| after - before);
     let on_scar = mask.scar.zip(&step.relief.weight, f32::min);
-    change.zip(&on_scar, |change, scar| if scar > 0.5 { change } else { f32::NAN })
+    let change = change.zip(&on_scar, |change, scar| if scar > 0.5 { change } else { f32::NAN });
+    change.zip(step.new_scars(), |change, new| if new > 0.5 { f32::INFINITY } else { change })
 }
 
 /// Change of the regions' scars: RGBA, transparent off them.
@@ -80,8 +82,12 @@ fn change_map(grid: &Grid, changes: &[(&RegionReference, Plane)]) -> Result<Vec<
     let mut rgba = Vec::with_capacity(4 * grid.width * grid.height);
     for place in places(grid) {
         let here = |(region, change): &(&RegionReference, Plane)| region.grid().value(change, place);
-        let value = changes.iter().filter_map(here).find(|value| value.is_finite());
-        let end = if value > Some(0.0) { WORSE } else { BETTER };
+        let value = changes.iter().filter_map(here).find(|value| !value.is_nan());
+        let end = match value {
+            Some(value) if value.is_infinite() => NEW,
+            Some(value) if value > 0.0 => WORSE,
+            _ => BETTER,
+        };
         let share = (value.unwrap_or(0.0).abs() / FULL).min(1.0);
         rgba.extend((0..3).map(|k| (SAME[k] + share * (end[k] - SAME[k])) as u8));
         rgba.push(if value.is_some() { 220 } else { 0 });
@@ -89,17 +95,12 @@ fn change_map(grid: &Grid, changes: &[(&RegionReference, Plane)]) -> Result<Vec<
     encode_png(&rgba, grid.width, grid.height)
 }
 
-/// Correlation of the registration's blocks, black 0 to white 1.
+/// How sure the registration is, black 0 to white 1.
 fn confidence(grid: &Grid, registration: &Registration) -> Result<Vec<u8>, PreviewError> {
-    let grey: Vec<u8> = places(grid).map(|place| (registration.correlation_at(place) * 255.0) as u8).collect();
+    let grey: Vec<u8> = places(grid).map(|place| (registration.confidence_at(place) * 255.0) as u8).collect();
     encode_png(&grey, grid.width, grid.height)
 }
 
 fn places(grid: &Grid) -> impl Iterator<Item = [f64; 2]> {
     (0..grid.width * grid.height).map(|i| grid.place(i % grid.width, i / grid.width))
-}
-
-fn masked_mean(plane: &Plane, mask: &Plane) -> f32 {
-    let (sum, n) = plane.data.iter().zip(&mask.data).fold((0.0, 0.0), |(s, n), (v, m)| (s + v * m, n + m));
-    if n > 0.0 { sum / n } else { 0.0 }
 }

@@ -35,6 +35,9 @@ pub struct Protocol {
     pub gate: GateSettings,
 }
 
+/// What the settings do not say: raised with each change of the formulas that moves a number.
+const METHOD: u32 = 2;
+
 /// Why a protocol file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
@@ -78,10 +81,11 @@ impl Protocol {
         Ok(())
     }
 
-    /// SHA-256 over the settings in a fixed notation: comments and layout of the file do not matter.
+    /// SHA-256 over the settings in a fixed notation and the number of the method: comments and layout of the file do not
+    /// matter, and what another method measured under the same settings is never mixed with ours.
     pub fn digest(&self) -> String {
         let text = toml::to_string(self).expect("a protocol of plain values can be written");
-        Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
+        Sha256::digest(format!("method = {METHOD}\n{text}")).iter().map(|b| format!("{b:02x}")).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The baseline of a series, made ready once: features, scale, card, and its regions.
 
-use cicatrix_align::{Grid, Prepared};
-use cicatrix_locate::{LocatedRegion, Scale, regions, scale};
+use cicatrix_align::Prepared;
+use cicatrix_locate::{Scale, regions, scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
 use cicatrix_photo::{Rejection, decode};
 use sha2::{Digest, Sha256};
@@ -27,7 +27,7 @@ pub struct Reference {
     pub(crate) chart: Chart,
     pub(crate) regions: Vec<RegionReference>,
     /// Regions in which nothing can be compared, with the reason.
-    pub(crate) refused: Vec<(Region, Reason)>,
+    pub(crate) refused: Vec<(Region, Rejection)>,
     pub(crate) scale: Scale,
     /// SHA-256 of masks and grids: two observations with the same digest were measured on the same skin.
     pub(crate) mask_digest: String,
@@ -41,24 +41,36 @@ const MOST_NODES: usize = 4_000_000;
 pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Rejection> {
     let (frame, _) = decode(photo.bytes, photo.extension, &protocol.limits)?;
     let scale = scale(photo.px_per_mm, frame.width, frame.height);
-    let located = regions(photo.regions, frame.width, frame.height)
-        .map_err(|problem| Rejection::new(Reason::ViewMismatch, problem.detail))?;
     if scale.px_per_mm < protocol.gate.px_per_mm[1] {
         let detail = format!("{:.1} px/mm, {} are needed", scale.px_per_mm, protocol.gate.px_per_mm[1]);
         return Err(Rejection::new(Reason::ResolutionLow, detail));
     }
-    let grids: Vec<(&LocatedRegion, Result<Grid, Rejection>)> =
-        located.iter().map(|region| (region, grid(region, &frame, &scale, protocol.grid_pitch_mm))).collect();
-    let nodes = grids.iter().filter_map(|(_, grid)| grid.as_ref().ok()).map(|grid| grid.width * grid.height);
-    if nodes.sum::<usize>() > MOST_NODES {
-        return Err(Rejection::new(Reason::ZoomOff, "the photo shows more skin than a region has: check px_per_mm"));
+    let (mut located, mut refused) = (Vec::new(), Vec::new());
+    for region in regions(photo.regions, frame.width, frame.height) {
+        let on_grid =
+            region.map_err(|p| (p.region, Rejection::new(Reason::ViewMismatch, p.detail))).and_then(|region| {
+                let grid = grid(&region, &frame, &scale, protocol.grid_pitch_mm);
+                grid.map(|grid| (region.clone(), grid)).map_err(|rejection| (region.name, rejection))
+            });
+        match on_grid {
+            Ok(region) => located.push(region),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    let nodes: usize = located.iter().map(|(_, grid)| grid.width * grid.height).sum();
+    if nodes > MOST_NODES {
+        let mm2 = nodes as f64 * protocol.grid_pitch_mm.powi(2);
+        let most = MOST_NODES as f64 * protocol.grid_pitch_mm.powi(2);
+        let detail =
+            format!("the regions show {mm2:.0} mm² of skin, {most:.0} can be scored: draw fewer, or check px_per_mm");
+        return Err(Rejection::new(Reason::ZoomOff, detail));
     }
     let chart = Chart::of(&frame);
-    let (mut found, mut refused) = (Vec::new(), Vec::new());
-    for (region, grid) in grids {
-        match grid.and_then(|grid| RegionReference::new(region, grid, &frame, &chart, protocol)) {
+    let mut found = Vec::new();
+    for (region, grid) in located {
+        match RegionReference::new(&region, grid, &frame, &chart, protocol) {
             Ok(reference) => found.push(reference),
-            Err(rejection) => refused.push((region.name.clone(), rejection)),
+            Err(rejection) => refused.push((region.name, rejection)),
         }
     }
     if found.is_empty() {
@@ -71,7 +83,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         scale,
         mask_digest: digest(&found),
         regions: found,
-        refused: refused.into_iter().map(|(region, rejection)| (region, rejection.reason)).collect(),
+        refused,
     })
 }
 

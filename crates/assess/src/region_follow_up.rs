@@ -1,6 +1,7 @@
 //! One region of a follow-up, laid over that of its baseline: what the gate reads of it, and its values.
 
 use cicatrix_align::{Patch, Registration, resample};
+use cicatrix_locate::edges;
 use cicatrix_model::{Measure, Measured, Reason};
 use cicatrix_normalize::{Normalized, Pair, Shading, normalize};
 use cicatrix_photo::{Exposure, Frame, Plane, exposure};
@@ -11,7 +12,7 @@ use cicatrix_score::{
 use crate::chart::Chart;
 use crate::gate::Gate;
 use crate::protocol::Protocol;
-use crate::region_reference::{RegionReference, fine_detail, patch_ln, usable};
+use crate::region_reference::{RegionReference, evenly_lit, fine_detail, patch_ln, usable};
 
 /// A photo that is laid over its baseline.
 #[derive(Debug)]
@@ -39,9 +40,13 @@ pub(crate) struct RegionFollowUp<'a> {
     shading: Option<Shading>,
     exposure: Exposure,
     inside: Plane,
+    /// 1 on skin, the edges of shadows counted in.
+    usable: Plane,
     /// 1 on highlights.
     glare: Plane,
     tilt_deg: f64,
+    /// The longest edge that one of the two photos has and the other has not.
+    shadow_edge_mm: f64,
     itself: bool,
 }
 
@@ -54,9 +59,10 @@ impl<'a> RegionFollowUp<'a> {
             resample(frame, &reference.grid, |place| registration.map(place))
         };
         let clear = chart.clear(&reference.grid, |place| if itself { place } else { registration.map(place) });
-        let weight = usable(&patch, &reference.mask.region, &clear, protocol);
+        let usable = usable(&patch, &reference.mask.region, &clear, protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln = patch_ln(&patch);
+        let weight = evenly_lit(&usable, &ln, protocol);
         let both = weight.zip(&reference.relief.weight, |a, b| a * b);
         let shading = match itself {
             true => reference.shading,
@@ -86,9 +92,16 @@ impl<'a> RegionFollowUp<'a> {
             found,
             inside: patch.inside,
             tilt_deg: tilt_deg(reference, registration),
+            shadow_edge_mm: shadow_edge_mm(reference, &ln[0], &usable, protocol),
+            usable,
             itself,
             reference,
         }
+    }
+
+    /// 1 on scars that the baseline does not have.
+    pub(crate) fn new_scars(&self) -> &Plane {
+        &self.found.new
     }
 
     /// Reads the gate.
@@ -98,8 +111,9 @@ impl<'a> RegionFollowUp<'a> {
         gate.read("tilt_deg", self.tilt_deg, g.tilt_deg, Reason::PoseOff);
         gate.read("covered_share", mean(&self.inside, area), g.covered_share, Reason::PoseOff);
         gate.read("glare_share", mean(&self.glare, area), g.glare_share, Reason::Specular);
-        let lost = self.inside.zip(&self.relief.weight, |i, w| i - w).zip(&self.glare, |l, g| (l - g).max(0.0));
+        let lost = self.inside.zip(&self.usable, |i, u| i - u).zip(&self.glare, |l, g| (l - g).max(0.0));
         gate.read("foreign_share", mean(&lost, area), g.foreign_share, Reason::Occlusion);
+        gate.read("shadow_edge_mm", self.shadow_edge_mm, g.shadow_edge_mm, Reason::LightingShift);
         let ratio = |a: &Plane, b: &Plane| (mean(a, &self.skin) / mean(b, &self.skin).max(1e-12)).ln();
         let energy = ratio(&squared(&self.relief.band[1]), &squared(&then.band[1]));
         let fine = ratio(&self.fine, &self.reference.fine);
@@ -194,19 +208,31 @@ pub(crate) fn read_exposure(gate: &mut Gate, e: &Exposure, protocol: &Protocol) 
     gate.read("bright_code", e.median_code, g.bright_code, Reason::Exposure);
 }
 
+/// Length of the longest edge in the difference of two photos, mm.
+fn shadow_edge_mm(reference: &RegionReference, ln_red: &Plane, usable: &Plane, protocol: &Protocol) -> f64 {
+    let (difference, both) = (ln_red.zip(&reference.ln_red, |a, b| a - b), usable.zip(&reference.usable, |a, b| a * b));
+    let settings = &protocol.foreign;
+    edges(&difference, &both, 1.0 / protocol.grid_pitch_mm, settings.edge_change, settings.edge_mm).longest_mm
+}
+
 fn marked(mask: &Plane) -> u64 {
     mask.data.iter().filter(|v| **v > 0.5).count() as u64
 }
 
-/// Exposure of the region in the follow-up: over the box that the region's grid maps to.
+/// Exposure of the region in the follow-up: of the pixels that its nodes map to.
 fn region_exposure(reference: &RegionReference, frame: &Frame, registration: &Registration) -> Exposure {
-    let grid = &reference.grid;
-    let corners = [(0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height)];
-    let places = corners.map(|(c, r)| registration.map(grid.place(c, r)));
-    let low = |k: usize| places.iter().map(|p| p[k]).fold(f64::MAX, f64::min).max(0.0) as usize;
-    let high = |k: usize| places.iter().map(|p| p[k]).fold(f64::MIN, f64::max).max(0.0) as usize;
-    let (x0, x1, y0, y1) = (low(0), high(0), low(1), high(1));
-    exposure(frame, |x, y| x >= x0 && x <= x1 && y >= y0 && y <= y1)
+    let (grid, region) = (&reference.grid, &reference.mask.region);
+    let mut inside = vec![false; frame.width * frame.height];
+    for row in 0..grid.height {
+        for column in (0..grid.width).filter(|&column| region.row(row)[column] > 0.5) {
+            let [x, y] = registration.map(grid.place(column, row)).map(f64::round);
+            if x >= 0.0 && y >= 0.0 && x < frame.width as f64 && y < frame.height as f64 {
+                // The exposure looks at every second pixel.
+                inside[(y as usize & !1) * frame.width + (x as usize & !1)] = true;
+            }
+        }
+    }
+    exposure(frame, |x, y| inside[y * frame.width + x])
 }
 
 /// Angle whose cosine is the ratio of the smallest to the largest stretch of the map over the middle of the grid: a head that
@@ -233,7 +259,7 @@ fn squared(plane: &Plane) -> Plane {
 }
 
 /// Mean of a plane over a mask.
-fn mean(plane: &Plane, mask: &Plane) -> f64 {
+pub(crate) fn mean(plane: &Plane, mask: &Plane) -> f64 {
     let (mut sum, mut n) = (0.0, 0.0);
     for (v, m) in plane.data.iter().zip(&mask.data) {
         sum += f64::from(v * m);

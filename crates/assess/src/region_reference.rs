@@ -1,7 +1,7 @@
 //! One region of a baseline, made ready once: its grid, scars, skin, relief and light.
 
 use cicatrix_align::{Grid, Patch, resample};
-use cicatrix_locate::{LocatedRegion, Scale, foreign};
+use cicatrix_locate::{LocatedRegion, Scale, edges, foreign};
 use cicatrix_model::{Reason, Region};
 use cicatrix_normalize::{Shading, ln_plane};
 use cicatrix_photo::{Exposure, Frame, Plane, Rejection, exposure};
@@ -18,6 +18,9 @@ pub struct RegionReference {
     pub(crate) patch: Patch,
     /// The patch in the colours of the card in this photo, if there is one.
     pub(crate) colours: Option<Patch>,
+    /// ln red, and where it can be used, the edges of shadows counted in.
+    pub(crate) ln_red: Plane,
+    pub(crate) usable: Plane,
     pub(crate) relief: Relief,
     pub(crate) fine: Plane,
     pub(crate) mask: ScarMask,
@@ -29,8 +32,8 @@ pub struct RegionReference {
     pub(crate) shading: Option<Shading>,
 }
 
-/// Skin around the region that the bands may look at, mm.
-const MARGIN_MM: f64 = 3.0;
+/// Room around the region, mm: what lies in it is not looked at.
+const MARGIN_MM: f64 = 1.0;
 /// The grid must have this many nodes on its shorter side.
 const LEAST_SIDE: usize = 48;
 /// Nodes of reference skin without which nothing is compared.
@@ -46,9 +49,10 @@ impl RegionReference {
     ) -> Result<Self, Rejection> {
         let patch = resample(frame, &grid, |place| place);
         let area = rasterize(&grid, |place| region.contains(place));
-        let weight = usable(&patch, &area, &chart.clear(&grid, |place| place), protocol);
+        let usable = usable(&patch, &area, &chart.clear(&grid, |place| place), protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln = patch_ln(&patch);
+        let weight = evenly_lit(&usable, &ln, protocol);
         // The light is read twice: over the whole region to find the scars by, then over the skin that they leave.
         let read = |skin: &Plane| Shading::of(ln.each_ref(), &skin.zip(&weight, |s, w| s * w), px_per_mm);
         let light = read(&area).and_then(|shading| shading.towards_light());
@@ -77,6 +81,8 @@ impl RegionReference {
             light,
             shading: read(&mask.reference),
             grid,
+            ln_red: ln[0].clone(),
+            usable,
             patch,
             mask,
         })
@@ -137,14 +143,22 @@ pub(crate) fn patch_ln(patch: &Patch) -> [Plane; 3] {
     [&patch.red, &patch.green, &patch.blue].map(ln_plane)
 }
 
-/// 1 where the photo covers a node with skin that is neither highlight nor black. `clear` is 0 where a card lies.
+/// 1 where the photo covers a node of the region with skin that is neither highlight nor black. `clear` is 0 where a card
+/// lies. Nothing outside of the region is ever looked at: hair, cloth and backdrop begin there.
 pub(crate) fn usable(patch: &Patch, area: &Plane, clear: &Plane, protocol: &Protocol) -> Plane {
     let bright = protocol.score.highlight as f32;
     let lit = patch.green.zip(&patch.red, |g, r| if g < bright && r < 0.985 && r > 0.002 { 1.0 } else { 0.0 });
     let [r, g, b] = &patch_ln(patch);
     let shown = patch.inside.zip(clear, |i, c| i * c);
     let foreign = foreign([r, g, b], &shown, area, 1.0 / protocol.grid_pitch_mm, &protocol.foreign);
-    lit.zip(&shown, |l, s| l * s).zip(&foreign, |w, f| w * (1.0 - f))
+    lit.zip(&shown, |l, s| l * s).zip(&foreign, |w, f| w * (1.0 - f)).zip(area, |w, a| w * a)
+}
+
+/// What is usable, without the edges of shadows.
+pub(crate) fn evenly_lit(usable: &Plane, ln: &[Plane; 3], protocol: &Protocol) -> Plane {
+    let settings = &protocol.foreign;
+    let px_per_mm = 1.0 / protocol.grid_pitch_mm;
+    usable.zip(&edges(&ln[0], usable, px_per_mm, settings.edge_slope, settings.edge_mm).mask, |u, e| u * (1.0 - e))
 }
 
 /// Squared detail at the scale of two grid nodes: what focus takes first.

@@ -217,11 +217,12 @@ async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result
 async fn write_regions(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
     sqlx::query("DELETE FROM run_region WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
     for region in &ending.regions {
-        sqlx::query("INSERT INTO run_region (run_id, region, tier, reason) VALUES ($1, $2, $3, $4)")
+        sqlx::query("INSERT INTO run_region (run_id, region, tier, reason, detail) VALUES ($1, $2, $3, $4, $5)")
             .bind(run_id)
             .bind(region.region.as_str())
-            .bind(region.quality_tier.name())
+            .bind(region.quality_tier.map(QualityTier::name))
             .bind(region.reason.map(Reason::code))
+            .bind(region.detail.as_deref().map(runs::shortened))
             .execute(&mut **tx)
             .await?;
     }

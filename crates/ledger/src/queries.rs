@@ -124,6 +124,20 @@ impl Ledger {
         counted(rows)
     }
 
+    /// Regions on the retake list whose photos are measured otherwise.
+    pub async fn refused_regions(&self, source: SourceId) -> Result<u64, LedgerError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*)
+               FROM v_retakes t
+               JOIN photo_run r ON r.run_id = t.run_id
+              WHERE t.region IS NOT NULL AND r.source_id = $1",
+        )
+        .bind(source.0)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// Hands over all rows of a table; returns how many.
     pub async fn export(
         &self,

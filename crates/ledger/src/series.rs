@@ -311,7 +311,7 @@ struct Draft {
 /// What is known of one region of a run.
 struct RegionRow {
     region: Region,
-    quality_tier: QualityTier,
+    quality_tier: Option<QualityTier>,
     reason: Option<Reason>,
     values: Vec<(Measure, f64)>,
 }
@@ -398,13 +398,11 @@ fn add_photo(
         if let Some(reason) = found.reason {
             draft.refused.push((found.region.clone(), reason));
         }
-        if found.values.is_empty() {
-            continue;
-        }
+        let Some(quality_tier) = found.quality_tier.filter(|_| !found.values.is_empty()) else { continue };
         let readings = GateReading::of_region(&readings, &found.region);
         draft.regions.entry(found.region).or_default().push(Shot {
             shot,
-            quality_tier: found.quality_tier,
+            quality_tier,
             is_reference,
             values: found.values,
             readings,
@@ -414,7 +412,7 @@ fn add_photo(
 }
 
 /// Run, region, tier, reason, and a measure with its value.
-type RegionCells = (i64, String, String, Option<String>, Option<String>, Option<f64>);
+type RegionCells = (i64, String, Option<String>, Option<String>, Option<String>, Option<f64>);
 
 async fn load_regions(
     conn: &mut SqliteConnection,
@@ -449,7 +447,7 @@ async fn load_regions(
         values.sort_by_key(|(measure, _): &(Measure, f64)| *measure);
         found.entry(*run_id).or_default().push(RegionRow {
             region: Region::new(region.clone()).map_err(|error| LedgerError::Corrupt(format!("region: {error}")))?,
-            quality_tier: tier_named(tier)?,
+            quality_tier: tier.as_deref().map(tier_named).transpose()?,
             reason: reason.as_deref().map(|code| read(code, "reason of a region")).transpose()?,
             values,
         });

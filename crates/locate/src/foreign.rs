@@ -19,11 +19,25 @@ pub struct ForeignSettings {
     pub least_mm2: f64,
     /// Foreign pieces grow by this much, mm: their shadow and blur are no skin either.
     pub margin_mm: f64,
+    /// Edges of shadow, hair and folds are steeper than this in a photo, ln brightness a mm at σ 1.6 mm, and longer than
+    /// `edge_mm`. The steepest skin so long had 0.05 in the rendered photos that this was set on.
+    pub edge_slope: f64,
+    pub edge_mm: f64,
+    /// The same in the difference of two photos of one skin, for the gate's `shadow_edge_mm`: a shadow of 10 % has it.
+    pub edge_change: f64,
 }
 
 impl Default for ForeignSettings {
     fn default() -> Self {
-        Self { red_green: 0.35, green_blue: 0.55, least_mm2: 10.0, margin_mm: 1.0 }
+        Self {
+            red_green: 0.35,
+            green_blue: 0.55,
+            least_mm2: 10.0,
+            margin_mm: 1.0,
+            edge_slope: 0.06,
+            edge_mm: 12.0,
+            edge_change: 0.025,
+        }
     }
 }
 
@@ -54,7 +68,7 @@ pub fn foreign(ln: [&Plane; 3], inside: &Plane, region: &Plane, px_per_mm: f64, 
 }
 
 /// Grows a mask: a blur of σ leaves 2.3 % at 2σ from a straight edge.
-fn grow(mask: &Plane, radius: f64) -> Plane {
+pub(crate) fn grow(mask: &Plane, radius: f64) -> Plane {
     let blurred = cicatrix_photo::gaussian(mask, (radius / 2.0) as f32);
     blurred.zip(mask, |b, m| if b > 0.023 || m > 0.5 { 1.0 } else { 0.0 })
 }

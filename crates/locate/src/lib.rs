@@ -6,7 +6,9 @@
 mod foreign;
 mod region;
 mod scale;
+mod shadow;
 
 pub use foreign::{ForeignSettings, foreign};
-pub use region::{LocatedRegion, RegionProblem, regions};
+pub use region::{LocatedRegion, Outline, RegionProblem, regions};
 pub use scale::{Scale, scale};
+pub use shadow::{Edges, edges};

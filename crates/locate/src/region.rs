@@ -6,7 +6,25 @@ pub struct LocatedRegion {
     pub name: Region,
     pub polygon_px: Vec<[f64; 2]>,
     /// Outlines of its scars, where somebody drew them.
-    pub scars: Vec<Vec<[f64; 2]>>,
+    pub scars: Vec<Outline>,
+}
+
+/// A polygon with its box, so that most places are told to lie outside at a glance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    points: Vec<[f64; 2]>,
+    bounds: [f64; 4],
+}
+
+impl Outline {
+    fn new(points: &[[f64; 2]]) -> Self {
+        Self { points: points.to_vec(), bounds: bounds(points) }
+    }
+
+    fn contains(&self, [x, y]: [f64; 2]) -> bool {
+        let [left, top, right, bottom] = self.bounds;
+        x >= left && x <= right && y >= top && y <= bottom && is_inside(&self.points, [x, y])
+    }
 }
 
 /// Why a region cannot be scored.
@@ -22,10 +40,10 @@ const FRAME_MARGIN: f64 = 0.03;
 /// A region that shows less than this share of itself in the frame is refused.
 const LEAST_IN_FRAME: f64 = 0.5;
 
-/// The regions to score: the manifest's polygons, or the whole frame.
-pub fn regions(polygons: &[RegionPolygon], width: usize, height: usize) -> Result<Vec<LocatedRegion>, RegionProblem> {
+/// The regions to score, one at least: the manifest's polygons, or the whole frame.
+pub fn regions(polygons: &[RegionPolygon], width: usize, height: usize) -> Vec<Result<LocatedRegion, RegionProblem>> {
     if polygons.is_empty() {
-        return Ok(vec![whole(width, height)]);
+        return vec![Ok(whole(width, height))];
     }
     polygons.iter().map(|p| located(p, width as f64, height as f64)).collect()
 }
@@ -41,7 +59,7 @@ fn located(polygon: &RegionPolygon, width: f64, height: f64) -> Result<LocatedRe
     let region = LocatedRegion {
         name: polygon.name.clone(),
         polygon_px: polygon.polygon_px.clone(),
-        scars: polygon.scars.clone(),
+        scars: polygon.scars.iter().map(|scar| Outline::new(scar)).collect(),
     };
     let inside = polygon.polygon_px.iter().filter(|[x, y]| *x >= 0.0 && *y >= 0.0 && *x < width && *y < height);
     let share = inside.count() as f64 / polygon.polygon_px.len() as f64;
@@ -64,9 +82,7 @@ impl LocatedRegion {
 
     /// `[left, top, right, bottom]`.
     pub fn bounds(&self) -> [f64; 4] {
-        self.polygon_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
-            [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
-        })
+        bounds(&self.polygon_px)
     }
 
     /// Whether a place lies inside.
@@ -76,8 +92,14 @@ impl LocatedRegion {
 
     /// Whether a place lies in one of the drawn scars.
     pub fn is_scar(&self, place: [f64; 2]) -> bool {
-        self.scars.iter().any(|scar| is_inside(scar, place))
+        self.scars.iter().any(|scar| scar.contains(place))
     }
+}
+
+fn bounds(points: &[[f64; 2]]) -> [f64; 4] {
+    points.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
+        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
+    })
 }
 
 /// By crossing number.
@@ -102,15 +124,15 @@ mod tests {
 
     #[test]
     fn without_polygons_the_frame_is_the_region() {
-        let found = regions(&[], 400, 300).unwrap();
-        assert_eq!(found[0].name, Region::whole());
-        assert!(found[0].contains([200.0, 150.0]) && !found[0].contains([1.0, 1.0]));
+        let found = regions(&[], 400, 300).swap_remove(0).unwrap();
+        assert_eq!(found.name, Region::whole());
+        assert!(found.contains([200.0, 150.0]) && !found.contains([1.0, 1.0]));
     }
 
     #[test]
     fn a_concave_polygon_knows_its_inside_and_area() {
         let l = polygon(&[[0.0, 0.0], [40.0, 0.0], [40.0, 20.0], [20.0, 20.0], [20.0, 40.0], [0.0, 40.0]]);
-        let found = &regions(&[l], 100, 100).unwrap()[0];
+        let found = regions(&[l], 100, 100).swap_remove(0).unwrap();
         assert_eq!(found.area(), 1200.0);
         assert!(found.contains([10.0, 30.0]) && !found.contains([30.0, 30.0]));
     }
@@ -118,6 +140,6 @@ mod tests {
     #[test]
     fn a_polygon_of_another_photo_is_refused() {
         let far = polygon(&[[500.0, 500.0], [600.0, 500.0], [600.0, 600.0]]);
-        assert!(regions(&[far], 100, 100).unwrap_err().detail.contains("100x100"));
+        assert!(regions(&[far], 100, 100).swap_remove(0).unwrap_err().detail.contains("100x100"));
     }
 }

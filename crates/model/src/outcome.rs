@@ -35,9 +35,11 @@ pub struct ValueError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionVerdict {
     pub region: Region,
-    pub quality_tier: QualityTier,
-    /// Why it has no value of the primary measure, if it has none.
+    /// Where something was measured.
+    pub quality_tier: Option<QualityTier>,
+    /// Why it has no value of the primary measure, if it has none, and in what detail.
     pub reason: Option<Reason>,
+    pub detail: Option<String>,
 }
 
 /// One photo of one region with its covariates: what a change is computed from.

@@ -209,7 +209,7 @@ impl MeasureError {
 
     /// Growth of the variance with the distance of the conditions, in parts of that of two shots against two.
     pub(crate) fn growth(&self, baseline: &[Shot], follow_up: &[Shot]) -> f64 {
-        let part = |w: &Widening| w.weight * difference(&w.reading, follow_up, baseline).powi(2);
+        let part = |w: &Widening| w.weight * squared_distance(&w.reading, follow_up, baseline);
         self.widening.iter().map(part).sum()
     }
 
@@ -235,6 +235,14 @@ pub(crate) fn difference(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f6
         (Some(now), Some(then)) => now - then,
         _ => 0.0,
     }
+}
+
+/// Mean squared distance of a reading of the shots from the baseline's mean: shots to both sides of it do not make up for
+/// each other. 0 where it was not read.
+pub(crate) fn squared_distance(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f64 {
+    let squares: Vec<f64> =
+        shots.iter().map(|shot| difference(reading, std::slice::from_ref(shot), baseline).powi(2)).collect();
+    if squares.is_empty() { 0.0 } else { mean(&squares) }
 }
 
 /// Mean of a measure over shots on the scale on which changes are computed.

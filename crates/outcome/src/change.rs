@@ -27,6 +27,9 @@ fn session_changes(
         return vec![not_measurable(series, session, &Region::whole(), reason, stamp)];
     }
     let mut rows = Vec::new();
+    for (region, reason) in unfounded(baseline) {
+        rows.push(not_measurable(series, session, region, Some(reason), stamp));
+    }
     for (region, before) in regions {
         let after = session.regions.iter().find(|(name, _)| name == region).map(|(_, shots)| shots.as_slice());
         let measured = after.map(|after| region_changes(series, session, region, [before, after], calibration, stamp));
@@ -42,6 +45,19 @@ fn session_changes(
         }
     }
     rows
+}
+
+/// Regions of the baseline in which no shot of it gave a number, with the first reason.
+fn unfounded(baseline: Option<&SeriesSession>) -> Vec<(&Region, Reason)> {
+    let Some(baseline) = baseline else { return vec![] };
+    let mut found: Vec<(&Region, Reason)> = Vec::new();
+    for (region, reason) in &baseline.refused {
+        let has_number = baseline.regions.iter().any(|(name, _)| name == region);
+        if !has_number && found.iter().all(|(name, _)| *name != region) {
+            found.push((region, *reason));
+        }
+    }
+    found
 }
 
 fn not_measurable(

@@ -19,7 +19,7 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::calibration::{
     Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening, difference, inverse_shots, pooled,
-    worst_tier,
+    squared_distance, worst_tier,
 };
 use crate::quantile::{mean, rms, sd_upper_factor, t975};
 use crate::variance::{VarianceCase, fit};
@@ -46,16 +46,19 @@ const MOST_PROPORTION: f64 = 0.9;
 /// Least part of the variance that unchanged skin in the baseline's conditions has.
 const LEAST_STILL: f64 = 0.02;
 /// Readings that the contrast of scars is corrected by.
-const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
+pub const COVARIATES: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
 /// Readings whose distance from the baseline's makes any measure less sure.
 const WIDENING: [&str; 4] = ["ln_ref_energy_ratio", "ln_shading_ratio", "ln_focus_ratio", "light_turn_deg"];
 
-/// Counts are whole numbers that mostly stay: an interval from their spread would be none. And the contrast of healthy skin
-/// is no less sure for having moved.
+/// Counts are whole numbers that mostly stay, and new scars are mostly none: an interval from their spread would be none.
 fn has_interval(measure: Measure) -> bool {
-    !matches!(measure, Measure::ScarCountSmall | Measure::ScarCountMedium | Measure::ScarCountLarge)
+    !matches!(
+        measure,
+        Measure::ScarCountSmall | Measure::ScarCountMedium | Measure::ScarCountLarge | Measure::NewScarAreaMm2
+    )
 }
 
+/// The contrast of healthy skin is no less sure for having moved.
 fn widens(measure: Measure) -> bool {
     measure != Measure::RefEnergy
 }
@@ -214,8 +217,8 @@ fn spread(row: &mut MeasureError, residuals: &[Residual<'_>]) -> Still {
         .iter()
         .zip(&inverse)
         .map(|(r, inverse)| {
-            let distance = |reading: &&str| difference(reading, &r.case.follow_up, &r.case.baseline);
-            let conditions = WIDENING.iter().map(|z| if widens(row.measure) { distance(z).powi(2) } else { 0.0 });
+            let distance = |reading: &&str| squared_distance(reading, &r.case.follow_up, &r.case.baseline);
+            let conditions = WIDENING.iter().map(|z| if widens(row.measure) { distance(z) } else { 0.0 });
             let shots = if tells_shots { *inverse } else { 0.0 };
             let change = if follows_volume(row.measure) { r.case.true_ln.powi(2) } else { 0.0 };
             VarianceCase {
@@ -246,7 +249,9 @@ impl Still {
 
 fn tier_error(row: &MeasureError, tier: QualityTier, still: Still, residuals: &[Residual<'_>]) -> TierError {
     let mut own: Vec<&Residual<'_>> = residuals.iter().filter(|r| r.tier == tier).collect();
-    let patients = |of: &[&Residual<'_>]| subjects(of.iter().map(|r| r.case.subject.as_str()));
+    // Single shots are of the same patients, and a case of theirs may be of another tier: the whole cases count.
+    let whole = |of: &[&Residual<'_>]| of.iter().filter(|r| !r.is_single).count();
+    let patients = |of: &[&Residual<'_>]| subjects(of.iter().filter(|r| !r.is_single).map(|r| r.case.subject.as_str()));
     if patients(&own) < LEAST_PER_TIER {
         own = residuals.iter().collect();
     }
@@ -265,7 +270,7 @@ fn tier_error(row: &MeasureError, tier: QualityTier, still: Still, residuals: &[
         sd_shot: factor * still.shot.sqrt(),
         sd_session: factor * still.session.sqrt(),
         n_subjects,
-        n_changes: own.iter().filter(|r| !r.is_single).count(),
+        n_changes: whole(&own),
         sd_upper_factor: sd_upper_factor(n_subjects as f64 - 1.0),
     }
 }

@@ -7,6 +7,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use crate::projection::Projection;
 use crate::truth::PhotoTruth;
 
+#[derive(Clone)]
 pub struct Photo {
     pub width: u32,
     pub height: u32,

@@ -298,7 +298,12 @@ fn picture_key(run: &StartedRun, version: &str, name: &str) -> Result<ObjectKey,
 }
 
 fn region_verdict(scores: &RegionScores) -> RegionVerdict {
-    RegionVerdict { region: scores.region.clone(), quality_tier: scores.tier, reason: scores.problem }
+    RegionVerdict {
+        region: scores.region.clone(),
+        quality_tier: scores.tier,
+        reason: scores.problem,
+        detail: scores.detail.clone(),
+    }
 }
 
 fn observations(
@@ -307,8 +312,9 @@ fn observations(
     calibration: &Calibration,
     endpoint_eligible: bool,
 ) -> Vec<Observation> {
-    let rows = measurement.regions.iter().flat_map(|region| region.values.iter().map(move |value| (region, value)));
-    rows.map(|(region, value)| Observation {
+    let measured = measurement.regions.iter().filter_map(|region| Some((region, region.tier?)));
+    let rows = measured.flat_map(|(region, tier)| region.values.iter().map(move |value| (region, tier, value)));
+    rows.map(|(region, tier, value)| Observation {
         session: run.session,
         view: run.photo.view.clone(),
         shot: run.photo.shot,
@@ -318,11 +324,11 @@ fn observations(
         error: calibration.measure(value.measure).and_then(|m| {
             let readings = GateReading::of_region(&measurement.readings, &region.region);
             let reading = |name: &str| readings.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-            m.of_value(region.tier, value.value, reading)
+            m.of_value(tier, value.value, reading)
         }),
         unit: value.measure.unit().to_owned(),
         n_pixels: value.n_pixels,
-        quality_tier: region.tier,
+        quality_tier: tier,
         endpoint_eligible,
     })
     .collect()

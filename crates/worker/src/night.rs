@@ -54,6 +54,8 @@ pub struct Summary {
     pub cut: bool,
     pub swept: SweepCounts,
     pub counts: Counts,
+    /// Regions without a number in photos whose other regions have one.
+    pub refused_regions: u64,
     /// Runs that this night planned.
     pub planned: u64,
     /// Sessions that were there before and are not any more.
@@ -139,6 +141,7 @@ impl Night {
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
         self.ledger.night_end(night).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
+        summary.refused_regions = self.ledger.refused_regions(source).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
             summary.ending = Ending::Interrupted;
         }
@@ -344,6 +347,7 @@ impl Notes {
             cut: self.cut,
             swept,
             counts: Counts::default(),
+            refused_regions: 0,
             planned: self.planned.runs(),
             gone: self.gone,
             dropped: u64::from(self.planned.dropped),

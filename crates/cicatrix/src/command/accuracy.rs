@@ -70,6 +70,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
     let stages = bench.stages(|| bar.inc(1));
     let shapes = bench.shapes(|| bar.inc(1));
     let refusals = bench.refusals(|| bar.inc(1));
+    let shadows = bench.shadows(|| bar.inc(1));
     bar.finish_and_clear();
     let report = Report {
         sets: &sets,
@@ -79,6 +80,7 @@ pub(crate) async fn accuracy(args: &AccuracyArgs, settings: &Config, global: &Gl
         stages: &stages,
         shapes: &shapes,
         refusals: &refusals,
+        shadows: &shadows,
         pictured: &pictured,
         args,
     };

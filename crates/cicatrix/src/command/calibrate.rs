@@ -18,7 +18,7 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -
     let table = match &args.repeats {
         Some(db) => {
             let ledger = open_existing(db).await?;
-            let visits = visits(&ledger).await?;
+            let visits = visits(&ledger, None).await?;
             recalibrate(&settings.calibration()?, &args.id, &made, db, &visits)
                 .map_err(|e| exit::bad_input(e.to_string()))?
         }

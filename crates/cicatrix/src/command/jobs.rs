@@ -36,7 +36,9 @@ pub(crate) async fn jobs(action: JobsAction, settings: &Config, global: &Global)
 /// Columns that a person needs of each list.
 fn columns(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Retakes => &["clinic_id", "patient_id", "session", "view", "shot", "reason", "advice", "detail"],
+        Table::Retakes => {
+            &["clinic_id", "patient_id", "session", "view", "shot", "region", "reason", "advice", "detail"]
+        }
         Table::Quarantine => &[
             "run_id",
             "clinic_id",

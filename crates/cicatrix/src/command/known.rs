@@ -38,7 +38,9 @@ impl Place {
             exit::bad_input(format!("'{pair}' is not DB=TRUTH.json, such as sqlite://a.db=truth.json"))
         })?;
         let truth = PathBuf::from(truth);
-        let folder = truth.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
+        // By where it lies, not by how it was typed.
+        let place = std::fs::canonicalize(&truth).unwrap_or_else(|_| truth.clone());
+        let folder = place.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
         Ok(Self { db: db.to_owned(), name: folder.unwrap_or("unnamed").to_owned(), truth })
     }
 

@@ -1,11 +1,13 @@
 //! `repeatability`: a clinic's own noise floor, from two shots of one visit.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_ledger::Ledger;
+use cicatrix_ledger::{Cell, Ledger, Line, Table};
 use cicatrix_model::{Measure, QualityTier, Region};
 use cicatrix_outcome::{Calibration, NoiseFloor, Repeat, Visit, noise_floor, repeats};
+use cicatrix_store::open;
 use serde_json::json;
 
 use crate::args::{Global, RepeatabilityArgs, RunArgs};
@@ -30,7 +32,7 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
         return Ok(code);
     }
     let ledger = open_existing(&settings.db).await?;
-    let visits = visits(&ledger).await?;
+    let visits = visits(&ledger, Some(&open(&args.source.source).await?.identity())).await?;
     let calibration = settings.calibration()?;
     let row = calibration.measure(Measure::Psi).context("the calibration table has no row for psi")?;
     let pairs = repeats(&visits, row);
@@ -53,16 +55,45 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
     Ok(code)
 }
 
-/// The sessions of a ledger as visits.
-pub(crate) async fn visits(ledger: &Ledger) -> anyhow::Result<Vec<Visit>> {
+/// The sessions of a ledger as visits: those of one source, or all.
+pub(crate) async fn visits(ledger: &Ledger, source: Option<&str>) -> anyhow::Result<Vec<Visit>> {
+    let listed = match source {
+        Some(source) => Some(sessions_of(ledger, source).await?),
+        None => None,
+    };
     let mut visits = Vec::new();
     for ((clinic, patient, _, region), subject) in measured(ledger).await? {
         let region = Region::new(region)?;
-        for shots in subject.sessions.into_values() {
+        for (session, shots) in subject.sessions {
+            let key = (clinic.clone(), patient.clone(), session);
+            if listed.as_ref().is_some_and(|listed| !listed.contains(&key)) {
+                continue;
+            }
             visits.push(Visit { subject: format!("{clinic}/{patient}"), region: region.clone(), shots });
         }
     }
     Ok(visits)
+}
+
+/// Clinic, patient and session of all that a source lists.
+async fn sessions_of(ledger: &Ledger, source: &str) -> anyhow::Result<BTreeSet<(String, String, String)>> {
+    let mut names: Vec<String> = Vec::new();
+    let mut found = BTreeSet::new();
+    let mut each = |line: Line<'_>| {
+        match line {
+            Line::Header(header) => names = header.to_vec(),
+            Line::Row(cells) => {
+                let text = |name: &str| match names.iter().position(|n| n == name).map(|at| &cells[at]) {
+                    Some(Cell::Text(text)) => text.clone(),
+                    _ => String::new(),
+                };
+                found.insert((text("clinic_id"), text("patient_id"), text("session")));
+            }
+        }
+        Ok(())
+    };
+    ledger.export_where(Table::Sessions, &[("source", source)], &mut each).await?;
+    Ok(found)
 }
 
 /// What of, and the error there.

@@ -123,7 +123,7 @@ fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibr
 pub(crate) fn shot(measurement: &Measurement, scores: &cicatrix_assess::RegionScores, is_reference: bool) -> Shot {
     Shot {
         shot: 1,
-        quality_tier: scores.tier,
+        quality_tier: scores.tier.unwrap_or(measurement.tier),
         is_reference,
         values: scores.values.iter().map(|v| (v.measure, v.value)).collect(),
         readings: GateReading::of_region(&measurement.readings, &scores.region),
@@ -153,16 +153,19 @@ fn tell(
         ))?;
     }
     out("light: 0° from the right, −90° from above")?;
-    let refused = follow_up.unwrap_or(baseline).regions.iter().filter_map(|r| Some((&r.region, r.problem?)));
-    for (region, reason) in refused {
-        out(&format!("{region}: not measurable, {}; {}", reason.code(), reason.advice()))?;
+    for (photo, of) in [("", follow_up), ("baseline, ", Some(baseline))].into_iter().filter_map(|(p, m)| Some((p, m?)))
+    {
+        for (scores, reason) in of.regions.iter().filter_map(|r| Some((r, r.problem?))) {
+            let detail = scores.detail.as_deref().map_or(String::new(), |detail| format!(": {detail}"));
+            out(&format!("{photo}{}: not measurable, {}{detail}; {}", scores.region, reason.code(), reason.advice()))?;
+        }
     }
     match follow_up {
         None => out(values(baseline).to_string().trim_end()),
         Some(follow_up) => {
             let tiers = follow_up.regions.iter().filter(|r| r.problem.is_none());
-            for scores in tiers {
-                out(&format!("{}: quality tier {}", scores.region, scores.tier.name()))?;
+            for (scores, tier) in tiers.filter_map(|r| Some((r, r.tier?))) {
+                out(&format!("{}: quality tier {}", scores.region, tier.name()))?;
             }
             let warned: Vec<&str> = follow_up.warnings.iter().map(|r| r.code()).collect();
             if !warned.is_empty() {

@@ -152,7 +152,12 @@ fn measured(run: &StartedRun) -> Verdict {
             reason: None,
             region: None,
         }],
-        regions: vec![RegionVerdict { region: Region::whole(), quality_tier: QualityTier::Clinic, reason: None }],
+        regions: vec![RegionVerdict {
+            region: Region::whole(),
+            quality_tier: Some(QualityTier::Clinic),
+            reason: None,
+            detail: None,
+        }],
         tier: QualityTier::Clinic,
         endpoint_eligible: true,
         provenance: json!({ "program": "test" }),

@@ -98,7 +98,7 @@ impl Bench<'_> {
     }
 
     pub(super) fn steps() -> usize {
-        FACTORS.len() + CROSS_TALK + 3
+        FACTORS.len() + CROSS_TALK + 4
     }
 
     /// Colour against relief and one half of a region against the other, in a perfect rig.

@@ -8,7 +8,7 @@ use cicatrix_model::ChangeVerdict;
 use cicatrix_outcome::{Calibration, agreement, proportion_interval, sd_upper_factor};
 
 use super::bias::{Bias, CrossTalk};
-use super::refusals::{Fate, Refusals};
+use super::refusals::{Fate, Refusals, SHADOWS};
 use super::sets::{Set, Told, Variant, agreement_of_others};
 use super::shapes::{DEPTHS, Shapes};
 use super::stages::Stages;
@@ -22,6 +22,7 @@ pub(super) struct Report<'a> {
     pub(super) stages: &'a Stages,
     pub(super) shapes: &'a Shapes,
     pub(super) refusals: &'a Refusals,
+    pub(super) shadows: &'a [Fate],
     /// Names of the sets whose worst change is shown in a picture.
     pub(super) pictured: &'a [String],
     pub(super) args: &'a AccuracyArgs,
@@ -211,6 +212,17 @@ impl Report<'_> {
 
     fn refusal_table(&self) -> String {
         let r = self.refusals;
+        let shadows: String = SHADOWS
+            .iter()
+            .zip(self.shadows)
+            .map(|(taken, fate)| {
+                let n = fate.refused + fate.no_change + fate.false_change;
+                format!(
+                    "| {taken} % | {} of {n} | {} of {n} | {} of {n} |\n",
+                    fate.refused, fate.no_change, fate.false_change
+                )
+            })
+            .collect();
         let row = |name: &str, fate: &Fate| {
             let n = fate.refused + fate.no_change + fate.false_change;
             format!(
@@ -224,11 +236,13 @@ impl Report<'_> {
             "## What the gate refuses\n\nUnchanged phantom skin in careless hands (level 1.5), one shot against one, measured \
              also as if the gate refused nothing. Bad is what is further off than the median detectable change of all, \
              {:.0} %.\n\n| | Refused | Told as no detectable change | Told as a change |\n|---|---|---|---|\n{}{}\nNot laid \
-             over the baseline: {}.\n\n",
+             over the baseline: {}.\n\nA cast shadow over a third of unchanged skin in a perfect rig, by the light that it \
+             takes:\n\n| Shadow | Refused | Told as no detectable change | Told as a change |\n|---|---|---|---|\n{}\n",
             r.bound,
             row("bad", &r.bad),
             row("good", &r.good),
             r.not_laid,
+            shadows,
         )
     }
 

@@ -1,9 +1,10 @@
 //! Figures of one set of results whose truth is known.
 
 use cicatrix_model::{Measure, Shot};
-use cicatrix_outcome::{Agreement, Calibration, Estimate, Observed, agreement, compare, held_out};
+use cicatrix_outcome::{Agreement, COVARIATES, Calibration, Estimate, Observed, agreement, compare, held_out};
 
 use crate::command::known::{Case, Place};
+use crate::exit;
 
 /// An estimate beside the truth, fraction.
 pub(super) struct Told {
@@ -45,6 +46,13 @@ impl Set {
         let mut told: Vec<(&str, &str)> = cases.iter().map(|c| (c.patient.as_str(), c.session.as_str())).collect();
         told.sort_unstable();
         told.dedup();
+        if cases.is_empty() {
+            let said = format!(
+                "nothing that the database of '{}' has measured is in its truth: do they belong together?",
+                place.name
+            );
+            return Err(exit::bad_input(said));
+        }
         let not_measurable = all.saturating_sub(told.len());
         Ok(Self { name: place.name.clone(), seen, cases, patients, not_measurable })
     }
@@ -105,9 +113,6 @@ pub(super) fn agreement_of_others(observed: &[Observed]) -> Option<Agreement> {
     agreement(&pairs)
 }
 
-/// What a change of `psi` is corrected by.
-pub(super) const READINGS: [&str; 2] = ["ln_ref_energy_ratio", "ln_shading_ratio"];
-
 /// The index with a stage of its method left out.
 #[derive(Clone, Copy)]
 pub(super) enum Variant {
@@ -139,8 +144,8 @@ impl Variant {
             _ => change(&psi)?,
         };
         let readings: &[&str] = match self {
-            Self::Full => &READINGS,
-            Self::WithoutLight => &READINGS[..1],
+            Self::Full => &COVARIATES,
+            Self::WithoutLight => &COVARIATES[..1],
             Self::WithoutCovariates | Self::NotSelfReferenced => &[],
         };
         let covariates = readings.iter().map(|name| change(&|shot: &Shot| shot.reading(name)).unwrap_or(0.0)).collect();

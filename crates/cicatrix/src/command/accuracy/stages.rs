@@ -6,11 +6,10 @@ use std::f64::consts::TAU;
 use cicatrix_align::{AlignSettings, Precision};
 use cicatrix_assess::Protocol;
 use cicatrix_model::{Measure, RegionPolygon};
-use cicatrix_outcome::Observed;
+use cicatrix_outcome::{COVARIATES, Observed};
 use cicatrix_phantom::{Patient, Photo as Rendered};
 
 use super::bias::{Bench, SIZE, whole};
-use super::sets::READINGS;
 
 const LEVEL: f32 = 0.5;
 const SESSIONS: u32 = 3;
@@ -57,7 +56,7 @@ impl Bench<'_> {
             subject: seed.to_string(),
             true_ln: after.truth.session.true_volume_change.ln_1p(),
             observed: (now.value(Measure::Psi)? / own.value(Measure::Psi)?).ln(),
-            covariates: READINGS.map(|name| now.reading(name).unwrap_or(0.0)).to_vec(),
+            covariates: COVARIATES.map(|name| now.reading(name).unwrap_or(0.0)).to_vec(),
         })
     }
 }

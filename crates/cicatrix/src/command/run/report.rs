@@ -25,7 +25,7 @@ pub(super) fn code(summary: &Summary) -> u8 {
         exit::UNAVAILABLE
     } else if counts.quarantined > 0 || !summary.bad_keys.is_empty() {
         exit::QUARANTINED
-    } else if counts.not_measurable > 0 || !summary.problems.is_empty() {
+    } else if counts.not_measurable > 0 || summary.refused_regions > 0 || !summary.problems.is_empty() {
         exit::RETAKES
     } else {
         exit::DONE
@@ -55,6 +55,7 @@ fn as_json(summary: &Summary) -> Value {
         "patients_of_other_sources": summary.refused,
         "is_emptied": summary.is_emptied,
         "counts": summary.counts,
+        "regions_refused": summary.refused_regions,
         "bad_keys": summary.bad_keys,
         "problems": summary.problems,
     })
@@ -75,6 +76,10 @@ fn head(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
     if !told.is_empty() {
         out(&format!("In the ledger: {}.", told.join(", ")))?;
+    }
+    if summary.refused_regions > 0 {
+        let n = summary.refused_regions;
+        out(&format!("{n} regions of measured photos have no number: 'cicatrix retakes list' says why."))?;
     }
     if summary.is_emptied {
         out(
@@ -118,7 +123,9 @@ fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
             format!("cicatrix quarantine list{db}")
         }
-        Ending::Done if counts.not_measurable > 0 => format!("cicatrix retakes list{db}"),
+        Ending::Done if counts.not_measurable > 0 || summary.refused_regions > 0 => {
+            format!("cicatrix retakes list{db}")
+        }
         Ending::Done if counts.total() == 0 => "the same command, once there are photos".to_owned(),
         Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
     }
