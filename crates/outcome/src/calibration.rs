@@ -237,12 +237,18 @@ pub(crate) fn difference(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f6
     }
 }
 
-/// Mean squared distance of a reading of the shots from the baseline's mean: shots to both sides of it do not make up for
-/// each other. 0 where it was not read.
+/// A lamp that has turned to either side moves a score the same way; the other readings to opposite ways.
+const TURN: &str = "light_turn_deg";
+
+/// Squared distance of a reading of the shots from the baseline's mean; 0 where it was not read. Shots to both sides of the
+/// baseline make up for each other, as their scores do, but for the turn of the light.
 pub(crate) fn squared_distance(reading: &str, shots: &[Shot], baseline: &[Shot]) -> f64 {
-    let squares: Vec<f64> =
-        shots.iter().map(|shot| difference(reading, std::slice::from_ref(shot), baseline).powi(2)).collect();
-    if squares.is_empty() { 0.0 } else { mean(&squares) }
+    if reading != TURN || shots.is_empty() {
+        return difference(reading, shots, baseline).powi(2);
+    }
+    let sizes: Vec<f64> =
+        shots.iter().map(|shot| difference(reading, std::slice::from_ref(shot), baseline).abs()).collect();
+    mean(&sizes).powi(2)
 }
 
 /// Mean of a measure over shots on the scale on which changes are computed.
@@ -257,4 +263,17 @@ pub(crate) fn pooled(shots: &[Shot], measure: Measure) -> Option<f64> {
 pub(crate) fn worst_tier(baseline: &[Shot], follow_up: &[Shot]) -> Option<QualityTier> {
     let follow = follow_up.iter().map(|s| s.quality_tier).max();
     baseline.iter().filter(|s| !s.is_reference).map(|s| s.quality_tier).chain(follow).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::shot;
+
+    #[test]
+    fn shots_on_both_sides_make_up_for_each_other_but_not_a_turned_light() {
+        let at = |name: &str, z: f64| Shot { readings: vec![(name.to_owned(), z)], ..shot(1.0) };
+        let distance = |name: &str| squared_distance(name, &[at(name, 40.0), at(name, -40.0)], &[at(name, 0.0)]);
+        assert_eq!((distance("ln_focus_ratio"), distance(TURN)), (0.0, 1600.0));
+    }
 }

@@ -20,7 +20,7 @@
 //! papule is a bump like a raised scar, and its foot looks like a shallow pit. Without a direction of light only `B` is
 //! left, which finds less, takes naevi for pits, and knows no sign.
 
-use cicatrix_photo::{Plane, components, gaussian, masked_gaussian, masked_median};
+use cicatrix_photo::{Plane, components, masked_gaussian, masked_median};
 use nalgebra::{Matrix2, Vector2};
 
 use crate::mask::dilate;
@@ -84,13 +84,15 @@ impl Pits {
         let mut sunken = Plane::filled(skin.width, skin.height, 0.0);
         let mut bumps = sunken.clone();
         for sigma in SIGMA_MM.map(|mm| (mm * px) as f32) {
-            let darkness = gaussian(&dark, 1.6 * sigma).zip(&gaussian(&dark, sigma), |wide, fine| wide - fine);
+            // Weighted, so that the end of the region is no edge.
+            let blurred = |plane: &Plane, sigma: f32| masked_gaussian(plane, &weight, sigma);
+            let darkness = blurred(&dark, 1.6 * sigma).zip(&blurred(&dark, sigma), |wide, fine| wide - fine);
             let darkness = in_spreads(&darkness, &skin);
             let Some((light, shade)) = &pair else {
                 add(&mut sunken, &darkness, 1.0);
                 continue;
             };
-            let slope = in_spreads(&derivative(&gaussian(shade, sigma), *light), &skin);
+            let slope = in_spreads(&derivative(&blurred(shade, sigma), *light), &skin);
             add(&mut bumps, &slope, 1.0);
             add(&mut sunken, &slope, -1.0);
             add(&mut sunken, &darkness.zip(&slope, |b, d| b.min((-d).max(0.0) + 1.0)), DARKNESS);

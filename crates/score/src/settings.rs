@@ -32,7 +32,7 @@ impl Default for ScoreSettings {
         Self {
             band_sigma_mm: [0.2, 0.4, 0.8, 1.6],
             band_weight: [1.0, 1.0, 0.5, 0.25],
-            mask_threshold: 2.0,
+            mask_threshold: 1.85,
             raised_threshold: 4.0,
             mask_grow_mm: 0.2,
             least_piece_mm2: 0.3,

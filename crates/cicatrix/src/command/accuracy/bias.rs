@@ -131,7 +131,9 @@ impl Bench<'_> {
             beside.extend(of(&grown, Measure::Psi).map(|c| c.0));
             let discs = grown.truth.session.new_scars.iter().map(|s| f64::from(s.radius_mm).powi(2));
             let true_mm2 = std::f64::consts::PI * discs.sum::<f64>();
-            new_area.extend(of(&grown, Measure::NewScarAreaMm2).map(|c| 100.0 * c.1 / true_mm2));
+            let found =
+                self.measured(&reference, &grown, false).and_then(|s| s.first()?.value(Measure::NewScarAreaMm2));
+            new_area.extend(found.map(|mm2| 100.0 * mm2 / true_mm2));
             progress();
         }
         let told = |name, unit, allowed, values: Vec<f64>| {
