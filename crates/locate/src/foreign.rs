@@ -23,7 +23,7 @@ pub struct ForeignSettings {
     /// `edge_mm`. The steepest skin so long had 0.05 in the rendered photos that this was set on.
     pub edge_slope: f64,
     pub edge_mm: f64,
-    /// The same in the difference of two photos of one skin, for the gate's `shadow_edge_mm`: a shadow of 10 % has it.
+    /// The same in the difference of two photos of one skin, for the gate's `shadow_edge_mm`: a shadow of 15 % has it.
     pub edge_change: f64,
 }
 
