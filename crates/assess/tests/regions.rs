@@ -25,14 +25,18 @@ fn halves(photo: &Rendered) -> [RegionPolygon; 2] {
 }
 
 fn measured(baseline: &Rendered, follow_up: &Rendered, regions: &[RegionPolygon]) -> Measurement {
+    match assessed(baseline, follow_up, regions) {
+        Assessment::Measured(measurement) => *measurement,
+        Assessment::NotMeasurable { detail, .. } => panic!("{detail}"),
+    }
+}
+
+fn assessed(baseline: &Rendered, follow_up: &Rendered, regions: &[RegionPolygon]) -> Assessment {
     let protocol = Protocol::from_toml("id = 'test-1'").expect("a protocol");
     let (before, after) = (baseline.to_jpeg(), follow_up.to_jpeg());
     let photo = |bytes, regions| Photo { bytes, extension: "jpg", px_per_mm: Some(baseline.truth.px_per_mm), regions };
     let reference = prepare(&photo(&before, regions), &protocol).expect("a baseline");
-    match assess(&reference, &photo(&after, &[]), false, true, &protocol) {
-        Assessment::Measured(measurement) => *measurement,
-        Assessment::NotMeasurable { detail, .. } => panic!("{detail}"),
-    }
+    assess(&reference, &photo(&after, &[]), false, true, &protocol)
 }
 
 fn photos() -> [Rendered; 2] {
@@ -92,13 +96,7 @@ fn a_cast_shadow_gives_no_number_or_the_same() {
             "across",
             [left.polygon_px[0][0], left.polygon_px[0][1], right.polygon_px[2][0], right.polygon_px[2][1]],
         );
-        let (before, after) = (baseline.to_jpeg(), follow_up.to_jpeg());
-        let protocol = Protocol::from_toml("id = 'test-1'").expect("a protocol");
-        let regions = [across];
-        let photo =
-            |bytes, regions| Photo { bytes, extension: "jpg", px_per_mm: Some(baseline.truth.px_per_mm), regions };
-        let reference = prepare(&photo(&before, &regions), &protocol).expect("a baseline");
-        match assess(&reference, &photo(&after, &[]), false, false, &protocol) {
+        match assessed(&baseline, &follow_up, &[across]) {
             Assessment::NotMeasurable { reasons, .. } => assert_eq!(reasons[0], Reason::LightingShift),
             Assessment::Measured(_) => panic!("a shadow that takes {taken} of the light is measured"),
         }

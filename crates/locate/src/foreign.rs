@@ -20,7 +20,8 @@ pub struct ForeignSettings {
     /// Foreign pieces grow by this much, mm: their shadow and blur are no skin either.
     pub margin_mm: f64,
     /// Edges of shadow, hair and folds are steeper than this in a photo, ln brightness a mm at σ 1.6 mm, and longer than
-    /// `edge_mm`. The steepest skin so long had 0.05 in the rendered photos that this was set on.
+    /// `edge_mm`. Nothing so steep was longer than 11 mm in the
+    /// rendered photos that this was set on (tried by hand).
     pub edge_slope: f64,
     pub edge_mm: f64,
     /// The same in the difference of two photos of one skin, for the gate's `shadow_edge_mm`: a shadow of 15 % has it.

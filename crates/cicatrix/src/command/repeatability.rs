@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_ledger::{Cell, Ledger, Line, Table};
+use cicatrix_ledger::{Ledger, Line, Table};
 use cicatrix_model::{Measure, QualityTier, Region};
 use cicatrix_outcome::{Calibration, NoiseFloor, Repeat, Visit, noise_floor, repeats};
 use cicatrix_store::open;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::args::{Global, RepeatabilityArgs, RunArgs};
 use crate::command::export::open_existing;
 use crate::command::run::night;
-use crate::command::truth::measured;
+use crate::command::truth::{Row, measured};
 use crate::config::Config;
 use crate::exit;
 use crate::plot::Plot;
@@ -83,11 +83,8 @@ async fn sessions_of(ledger: &Ledger, source: &str) -> anyhow::Result<BTreeSet<(
         match line {
             Line::Header(header) => names = header.to_vec(),
             Line::Row(cells) => {
-                let text = |name: &str| match names.iter().position(|n| n == name).map(|at| &cells[at]) {
-                    Some(Cell::Text(text)) => text.clone(),
-                    _ => String::new(),
-                };
-                found.insert((text("clinic_id"), text("patient_id"), text("session")));
+                let row = Row { names: &names, cells };
+                found.insert((row.text("clinic_id"), row.text("patient_id"), row.text("session")));
             }
         }
         Ok(())
@@ -97,10 +94,10 @@ async fn sessions_of(ledger: &Ledger, source: &str) -> anyhow::Result<BTreeSet<(
 }
 
 /// What of, and the error there.
-type Row = (Option<Region>, Option<QualityTier>, NoiseFloor);
+type Floor = (Option<Region>, Option<QualityTier>, NoiseFloor);
 
 /// Over all, then by tier, then by region.
-fn floors(pairs: &[Repeat]) -> Vec<Row> {
+fn floors(pairs: &[Repeat]) -> Vec<Floor> {
     let mut rows = Vec::new();
     let mut add = |region: Option<&Region>, tier: Option<QualityTier>| {
         let own = pairs.iter().filter(|p| region.is_none_or(|r| *r == p.region) && tier.is_none_or(|t| t == p.tier));
@@ -128,7 +125,7 @@ fn upper(floor: &NoiseFloor) -> Option<f64> {
     (floor.subjects >= 5).then(|| percent(floor.wsd_upper))
 }
 
-fn described((region, tier, f): &Row) -> serde_json::Value {
+fn described((region, tier, f): &Floor) -> serde_json::Value {
     json!({
         "region": region, "tier": tier, "pairs": f.pairs, "subjects": f.subjects,
         "wsd_pct": percent(f.wsd), "wsd_upper_pct": upper(f), "bias_pct": percent(f.bias),
@@ -136,7 +133,7 @@ fn described((region, tier, f): &Row) -> serde_json::Value {
     })
 }
 
-fn tell(rows: &[Row], calibration: &Calibration) -> anyhow::Result<()> {
+fn tell(rows: &[Floor], calibration: &Calibration) -> anyhow::Result<()> {
     let header =
         ["region", "tier", "pairs", "patients", "wSD", "under (95 %)", "bias", "95 % limits", "MDC95, one shot"];
     let mut table = TextTable::new(&header);

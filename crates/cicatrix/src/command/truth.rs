@@ -115,9 +115,10 @@ async fn readings(ledger: &Ledger) -> anyhow::Result<Readings> {
     Ok(found)
 }
 
-struct Row<'a> {
-    names: &'a [String],
-    cells: &'a [Cell],
+/// An exported row with the names of its cells.
+pub(crate) struct Row<'a> {
+    pub(crate) names: &'a [String],
+    pub(crate) cells: &'a [Cell],
 }
 
 impl Row<'_> {
@@ -125,7 +126,7 @@ impl Row<'_> {
         self.cells.get(self.names.iter().position(|n| n == name)?)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         match self.cell(name) {
             Some(Cell::Text(text)) => text.clone(),
             _ => String::new(),
