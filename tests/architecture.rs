@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which of our crates each one knows; folders of `crates/`. Only normal dependencies count: tests may know more.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("photo", &["model"]),
-    ("locate", &["model", "photo"]),
+    ("face", &["photo"]),
+    ("locate", &["face", "model", "photo"]),
     ("align", &["photo"]),
     ("card", &["align", "photo"]),
     ("normalize", &["align", "photo"]),
     ("score", &["photo"]),
     ("assess", &["align", "card", "locate", "model", "normalize", "photo", "score"]),
     ("outcome", &["model"]),
-    ("phantom", &[]),
+    ("phantom", &["face"]),
     ("store", &["model"]),
     ("ledger", &["model"]),
     ("worker", &["assess", "ledger", "model", "outcome", "store"]),
@@ -29,8 +30,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
 const BINARY: &str = "cicatrix";
 
 /// The crates above the purity line: no input or output, no clock, no environment, no threads, no global state.
-const PURE: [&str; 10] =
-    ["model", "photo", "locate", "align", "card", "normalize", "score", "assess", "outcome", "phantom"];
+const PURE: [&str; 11] =
+    ["model", "photo", "face", "locate", "align", "card", "normalize", "score", "assess", "outcome", "phantom"];
 
 /// Ours, but below the line.
 const SHELL: [&str; 4] = ["cicatrix", "cicatrix-ledger", "cicatrix-store", "cicatrix-worker"];

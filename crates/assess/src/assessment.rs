@@ -1,16 +1,20 @@
 //! A follow-up against its baseline: registration, gate and values, region by region.
 
-use cicatrix_align::{Prepared, Quality, Registration, identity, register};
-use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, ScaleSource};
+use cicatrix_align::Quality;
+use cicatrix_locate::{Face, SkinMap};
+use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, Scale, View};
 use cicatrix_photo::{Frame, Metadata, decode, exposure};
 use serde::{Deserialize, Serialize};
 
 use crate::chart::{Chart, ColourCalibration};
 use crate::gate::Gate;
+use crate::head;
+use crate::overlay::{Overlay, Part};
 use crate::picture;
 use crate::protocol::Protocol;
-use crate::reference::{Photo, Reference};
+use crate::reference::{Photo, Reference, seeds};
 use crate::region_follow_up::{Laid, RegionFollowUp, read_exposure};
+use crate::survey::skin_bounds;
 
 /// What became of a photo.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +39,9 @@ pub struct Measurement {
     /// Conditions that were worth a warning.
     pub warnings: Vec<Reason>,
     pub registration: Quality,
-    pub px_per_mm: f64,
-    pub scale_source: ScaleSource,
+    /// Of the baseline.
+    #[serde(flatten)]
+    pub scale: Scale,
     pub mask_digest: String,
     pub colour: ColourCalibration,
     pub metadata: Metadata,
@@ -86,20 +91,24 @@ pub fn assess(
     if let Some(quality) = metadata.jpeg_quality {
         gate.read("jpeg_quality", quality, protocol.gate.jpeg_quality, Reason::Recompressed);
     }
-    let registration = match lay_over(reference, &frame, itself, protocol) {
-        Ok(registration) => registration,
-        Err(detail) => {
-            read_exposure(&mut gate, &exposure(&frame, |_, _| true), protocol);
-            let mut reasons = gate.reasons(GateVerdict::Fail);
-            reasons.push(Reason::NotAlignable);
-            return Assessment::NotMeasurable { reasons, detail, readings: gate.readings };
-        }
+    let face = if itself { None } else { head::face(&frame, photo.view) };
+    let wrong_view =
+        face.as_ref().and_then(|face| head::read(&mut gate, face, reference.pose.as_ref(), photo.view, &protocol.gate));
+    if let Some(detail) = wrong_view {
+        return Assessment::NotMeasurable { reasons: vec![Reason::ViewMismatch], detail, readings: gate.readings };
+    }
+    let bounds = shown(&frame, face.as_ref(), reference, protocol);
+    let overlay = match lay_over(reference, &frame, bounds, itself, protocol) {
+        Ok(overlay) => overlay,
+        Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
     };
-    read_geometry(&mut gate, reference, &registration.quality, protocol);
+    read_geometry(&mut gate, reference, overlay.quality(), protocol);
     let photo_stands = gate.reasons(GateVerdict::Fail).is_empty();
     let own_chart = (!itself).then(|| Chart::of(&frame));
     let chart = own_chart.as_ref().unwrap_or(&reference.chart);
-    let laid = Laid { frame: &frame, registration: &registration, chart, baseline_chart: &reference.chart, itself };
+    let skin = (reference.maps_skin && !itself).then(|| skin(&frame, reference, &overlay, protocol)).flatten();
+    let laid =
+        Laid { frame: &frame, overlay: &overlay, chart, baseline_chart: &reference.chart, skin: skin.as_ref(), itself };
     let mut regions = Vec::new();
     let mut changes = Vec::new();
     for region in &reference.regions {
@@ -117,7 +126,7 @@ pub fn assess(
             tier: problem.is_none().then(|| own.tier(&protocol.gate)),
             values,
             problem: problem.or((!has_psi).then_some(Reason::NoScarsFound)),
-            detail: problem.map(|_| failing(&own, false)),
+            detail: problem.map(|_| failing(&own, false)).or(reference.remark.map(str::to_owned)),
         });
         if pictures && problem.is_none() {
             changes.push((region, picture::change(&step)));
@@ -138,15 +147,14 @@ pub fn assess(
         detail: Some(rejection.detail.clone()),
     });
     regions.extend(refused);
-    let pictures = if pictures { picture::all(reference, &frame, &registration, &changes) } else { vec![] };
+    let pictures = if pictures { picture::all(reference, &frame, &overlay, &changes) } else { vec![] };
     Assessment::Measured(Box::new(Measurement {
         tier,
         warnings: gate.reasons(GateVerdict::Warn),
         readings: gate.readings,
         regions,
-        registration: registration.quality,
-        px_per_mm: reference.scale.px_per_mm,
-        scale_source: reference.scale.source,
+        registration: overlay.quality().clone(),
+        scale: reference.scale,
         mask_digest: reference.mask_digest.clone(),
         colour: chart.calibration(reference.chart.is_trusted()),
         metadata,
@@ -154,12 +162,57 @@ pub fn assess(
     }))
 }
 
-fn lay_over(reference: &Reference, frame: &Frame, itself: bool, protocol: &Protocol) -> Result<Registration, String> {
-    if itself {
-        return Ok(identity(&reference.prepared));
+/// Where a follow-up shows skin, learned from the places to which the baseline's regions went.
+fn skin(frame: &Frame, reference: &Reference, overlay: &Overlay, protocol: &Protocol) -> Option<SkinMap> {
+    let areas = reference.regions.iter().map(|region| (&region.grid, &region.mask().region));
+    let places = areas.flat_map(|(grid, area)| seeds(grid).filter(|place| grid.value(area, *place) > Some(0.5)));
+    let known: Vec<[f64; 2]> = places.map(|place| overlay.map(place)).collect();
+    SkinMap::of(frame, reference.scale.px_per_mm * overlay.quality().scale, &known, &protocol.skin_limits())
+}
+
+/// A photo that cannot be laid over its baseline: what can be said of why.
+fn unaligned(
+    mut gate: Gate,
+    reference: &Reference,
+    frame: Frame,
+    view: Option<&View>,
+    detail: String,
+    protocol: &Protocol,
+) -> Assessment {
+    read_exposure(&mut gate, &exposure(&frame, |_, _| true), protocol);
+    let mut reasons = gate.reasons(GateVerdict::Fail);
+    let mirrored = frame.mirrored();
+    let bounds = shown(&mirrored, head::face(&mirrored, view).as_ref(), reference, protocol);
+    if lay_over(reference, &mirrored, bounds, false, protocol).is_ok() {
+        reasons.insert(0, Reason::ViewMismatch);
+        let detail = "it is mirrored: its mirror image can be laid over the baseline".to_owned();
+        return Assessment::NotMeasurable { reasons, detail, readings: gate.readings };
     }
-    register(&reference.prepared, &Prepared::new(frame, protocol.align.precision), &protocol.align)
-        .map_err(|refusal| refusal.to_string())
+    reasons.push(Reason::NotAlignable);
+    Assessment::NotMeasurable { reasons, detail, readings: gate.readings }
+}
+
+/// The box around the patient, where the photo may show more than skin.
+fn shown(frame: &Frame, face: Option<&Face>, reference: &Reference, protocol: &Protocol) -> Option<[f64; 4]> {
+    match face {
+        Some(face) => Some(head::bounds(face)),
+        None if reference.maps_skin => skin_bounds(frame, reference.scale.px_per_mm, protocol),
+        None => None,
+    }
+}
+
+fn lay_over(
+    reference: &Reference,
+    frame: &Frame,
+    bounds: Option<[f64; 4]>,
+    itself: bool,
+    protocol: &Protocol,
+) -> Result<Overlay, String> {
+    if itself {
+        return Ok(Overlay::identity(&reference.part));
+    }
+    let part = Part::of(frame, bounds, protocol.align.precision);
+    Overlay::of(&reference.part, &part, &protocol.align).map_err(|refusal| refusal.to_string())
 }
 
 /// What holds for the whole photo.

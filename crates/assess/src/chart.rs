@@ -37,6 +37,10 @@ impl Chart {
         Self { cards, correction }
     }
 
+    pub(crate) fn cards(&self) -> &[Card] {
+        &self.cards
+    }
+
     /// 1 on the nodes of a grid on which no card lies.
     pub(crate) fn clear(&self, grid: &Grid, map: impl Fn([f64; 2]) -> [f64; 2]) -> Plane {
         let mut clear = Plane::filled(grid.width, grid.height, 1.0);
@@ -69,6 +73,12 @@ impl Chart {
     /// A colour as the card has it; as it is without a card.
     pub(crate) fn corrected(&self, seen: [f64; 3]) -> [f64; 3] {
         self.correction.as_ref().map_or(seen, |correction| correction.apply(seen))
+    }
+
+    /// Pixels per millimetre, from a card whose patches lie `pitch_mm` apart; none without a card, or at 0.
+    pub(crate) fn px_per_mm(&self, pitch_mm: f64) -> Option<f64> {
+        let card = self.cards.first().filter(|_| pitch_mm > 0.0)?;
+        Some(card.pitch_px / pitch_mm)
     }
 
     /// Whether a card tells the colours of this photo.

@@ -40,6 +40,9 @@ pub struct GateSettings {
     pub ln_scale: [f64; 2],
     /// Roll against the baseline, degrees, above in size.
     pub roll_deg: [f64; 2],
+    /// Turn of the head against the baseline, yaw and nod together, degrees, where both photos show a face, above. Poses are
+    /// known to some 3°.
+    pub head_turn_deg: [f64; 2],
     /// Tilt of the skin against the baseline, degrees, by how much narrower it is seen in one direction, above.
     pub tilt_deg: [f64; 2],
     /// Share of the region that lies in the photo, below.
@@ -69,6 +72,7 @@ impl Default for GateSettings {
             residual_p95_mm: [0.3, 1.0],
             ln_scale: [0.12, 0.4],
             roll_deg: [12.0, 30.0],
+            head_turn_deg: [10.0, 20.0],
             tilt_deg: [20.0, 35.0],
             covered_share: [0.95, 0.8],
             ln_colour_cast: [0.3, 0.9],
@@ -97,6 +101,7 @@ impl GateSettings {
             &mut self.residual_p95_mm,
             &mut self.ln_scale,
             &mut self.roll_deg,
+            &mut self.head_turn_deg,
             &mut self.tilt_deg,
             &mut self.covered_share,
             &mut self.ln_colour_cast,

@@ -6,15 +6,20 @@
 mod assessment;
 mod chart;
 mod gate;
+mod head;
+mod overlay;
 mod picture;
 mod protocol;
 mod reference;
 mod region_follow_up;
 mod region_reference;
+mod survey;
 
 pub use assessment::{Assessment, Measurement, Picture, RegionScores, assess};
 pub use chart::ColourCalibration;
 pub use gate::GateSettings;
+pub use overlay::{Overlay, Part};
 pub use protocol::{Protocol, ProtocolError};
 pub use reference::{Photo, Reference, prepare};
 pub use region_reference::RegionReference;
+pub use survey::Survey;

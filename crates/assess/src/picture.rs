@@ -1,10 +1,11 @@
 //! Derived pictures: the follow-up laid over the baseline, the change map, the confidence, a thumbnail.
 
-use cicatrix_align::{Grid, Registration, resample};
+use cicatrix_align::{Grid, resample};
 use cicatrix_photo::{Frame, Plane, PreviewError, encode_png, encode_webp, from_linear, masked_gaussian, shrink};
 use cicatrix_score::Relief;
 
 use crate::assessment::Picture;
+use crate::overlay::Overlay;
 use crate::reference::Reference;
 use crate::region_follow_up::{RegionFollowUp, mean};
 use crate::region_reference::RegionReference;
@@ -25,14 +26,14 @@ const FULL: f32 = 0.7;
 pub(crate) fn all(
     reference: &Reference,
     frame: &Frame,
-    registration: &Registration,
+    overlay: &Overlay,
     changes: &[(&RegionReference, Plane)],
 ) -> Vec<Picture> {
     let grid = shown(reference);
     let made = [
-        ("aligned.webp", aligned(&grid, frame, registration)),
+        ("aligned.webp", aligned(&grid, frame, overlay)),
         ("change.png", change_map(&grid, changes)),
-        ("confidence.png", confidence(&grid, registration)),
+        ("confidence.png", confidence(&grid, overlay)),
         ("thumb.webp", thumbnail(frame)),
     ];
     made.into_iter().filter_map(|(name, bytes)| bytes.ok().map(|bytes| Picture { name, bytes })).collect()
@@ -52,8 +53,8 @@ fn thumbnail(frame: &Frame) -> Result<Vec<u8>, PreviewError> {
 }
 
 /// The follow-up as seen from the baseline's camera.
-fn aligned(grid: &Grid, frame: &Frame, registration: &Registration) -> Result<Vec<u8>, PreviewError> {
-    let patch = resample(frame, grid, |place| registration.map(place));
+fn aligned(grid: &Grid, frame: &Frame, overlay: &Overlay) -> Result<Vec<u8>, PreviewError> {
+    let patch = resample(frame, grid, |place| overlay.map(place));
     let code = |v: f32| (from_linear(f64::from(v)) * 255.0).round() as u8;
     let mut rgb = Vec::with_capacity(3 * patch.red.data.len());
     for ((r, g), b) in patch.red.data.iter().zip(&patch.green.data).zip(&patch.blue.data) {
@@ -96,8 +97,8 @@ fn change_map(grid: &Grid, changes: &[(&RegionReference, Plane)]) -> Result<Vec<
 }
 
 /// How sure the registration is, black 0 to white 1.
-fn confidence(grid: &Grid, registration: &Registration) -> Result<Vec<u8>, PreviewError> {
-    let grey: Vec<u8> = places(grid).map(|place| (registration.confidence_at(place) * 255.0) as u8).collect();
+fn confidence(grid: &Grid, overlay: &Overlay) -> Result<Vec<u8>, PreviewError> {
+    let grey: Vec<u8> = places(grid).map(|place| (overlay.confidence_at(place) * 255.0) as u8).collect();
     encode_png(&grey, grid.width, grid.height)
 }
 

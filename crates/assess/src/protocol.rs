@@ -1,5 +1,5 @@
 use cicatrix_align::AlignSettings;
-use cicatrix_locate::ForeignSettings;
+use cicatrix_locate::{ForeignSettings, SkinLimits, SkinSettings};
 use cicatrix_normalize::NormalizeSettings;
 use cicatrix_photo::Limits;
 use cicatrix_score::ScoreSettings;
@@ -21,12 +21,18 @@ pub struct Protocol {
     /// Pitch of the grid on which scores are computed, mm.
     #[serde(default = "Protocol::default_pitch")]
     pub grid_pitch_mm: f64,
+    /// Distance of neighbouring patches on the clinics' colour card, from middle to middle, mm; a card whose size is known
+    /// tells the scale. 0 where it is not known.
+    #[serde(default)]
+    pub card_pitch_mm: f64,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
     pub align: AlignSettings,
     #[serde(default)]
     pub foreign: ForeignSettings,
+    #[serde(default)]
+    pub skin: SkinSettings,
     #[serde(default)]
     pub normalize: NormalizeSettings,
     #[serde(default)]
@@ -36,7 +42,7 @@ pub struct Protocol {
 }
 
 /// What the settings do not say: raised with each change of the formulas that moves a number.
-const METHOD: u32 = 2;
+const METHOD: u32 = 3;
 
 /// Why a protocol file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,9 @@ impl Protocol {
         if !(0.03..=0.5).contains(&self.grid_pitch_mm) {
             return wrong("grid_pitch_mm", &self.grid_pitch_mm, "0.03 to 0.5");
         }
+        if !(0.0..=100.0).contains(&self.card_pitch_mm) {
+            return wrong("card_pitch_mm", &self.card_pitch_mm, "0 (not known) to 100");
+        }
         if self.score.band_sigma_mm.iter().any(|s| !(self.grid_pitch_mm..=10.0).contains(s)) {
             return wrong("score.band_sigma_mm", &"out of range", "between grid_pitch_mm and 10");
         }
@@ -79,6 +88,10 @@ impl Protocol {
             return wrong("score.band_weight", &"zero", "some band must have a weight");
         }
         Ok(())
+    }
+
+    pub(crate) fn skin_limits(&self) -> SkinLimits<'_> {
+        SkinLimits { foreign: &self.foreign, skin: &self.skin }
     }
 
     /// SHA-256 over the settings in a fixed notation and the number of the method: comments and layout of the file do not

@@ -1,14 +1,18 @@
 //! The baseline of a series, made ready once: features, scale, card, and its regions.
 
-use cicatrix_align::Prepared;
-use cicatrix_locate::{Scale, regions, scale};
-use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource};
+use cicatrix_align::Grid;
+use cicatrix_card::Card;
+use cicatrix_locate::{Pose, Scale};
+use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
 use cicatrix_photo::{Rejection, decode};
 use sha2::{Digest, Sha256};
 
 use crate::chart::Chart;
+use crate::head;
+use crate::overlay::Part;
 use crate::protocol::Protocol;
-use crate::region_reference::{RegionReference, grid};
+use crate::region_reference::{RegionReference, Surroundings, grid};
+use crate::survey::Survey;
 
 /// A photo as it comes: bytes, what its name claims, and what the manifest says of it.
 #[derive(Debug, Clone, Copy)]
@@ -17,22 +21,36 @@ pub struct Photo<'a> {
     /// Extension of its name, without the dot.
     pub extension: &'a str,
     pub px_per_mm: Option<f64>,
+    /// What it shows; none where nobody says it.
+    pub view: Option<&'a View>,
     pub regions: &'a [RegionPolygon],
 }
 
 /// Everything about the baseline that a follow-up is compared with.
 #[derive(Debug, Clone)]
 pub struct Reference {
-    pub(crate) prepared: Prepared,
+    pub(crate) part: Part,
+    size_px: (usize, usize),
     pub(crate) chart: Chart,
     pub(crate) regions: Vec<RegionReference>,
     /// Regions in which nothing can be compared, with the reason.
     pub(crate) refused: Vec<(Region, Rejection)>,
     pub(crate) scale: Scale,
+    /// How the head is turned, where a face was found.
+    pub(crate) pose: Option<Pose>,
+    /// Skin was looked for: a follow-up's hair and cloth have to be found too.
+    pub(crate) maps_skin: bool,
+    /// What is to be said of all its regions, if anything is.
+    pub(crate) remark: Option<&'static str>,
     /// SHA-256 of masks and grids: two observations with the same digest were measured on the same skin.
     pub(crate) mask_digest: String,
 }
 
+/// Nodes from one place to the next at which known skin is read.
+const SEED_STEP: usize = 8;
+/// Said of the region `whole` of a face view.
+const WITHOUT_FACE: &str =
+    "no face was found in the baseline's photo and no region is drawn on it: all of its skin is measured as one";
 /// Nodes of all grids together.
 const MOST_NODES: usize = 4_000_000;
 
@@ -40,13 +58,16 @@ const MOST_NODES: usize = 4_000_000;
 /// another one can.
 pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Rejection> {
     let (frame, _) = decode(photo.bytes, photo.extension, &protocol.limits)?;
-    let scale = scale(photo.px_per_mm, frame.width, frame.height);
+    let Survey { face, scale, regions, skin, chart } = Survey::of(&frame, photo, protocol);
+    if let Some(face) = &face {
+        head::check_view(face, photo.view)?;
+    }
     if scale.px_per_mm < protocol.gate.px_per_mm[1] {
         let detail = format!("{:.1} px/mm, {} are needed", scale.px_per_mm, protocol.gate.px_per_mm[1]);
         return Err(Rejection::new(Reason::ResolutionLow, detail));
     }
     let (mut located, mut refused) = (Vec::new(), Vec::new());
-    for region in regions(photo.regions, frame.width, frame.height) {
+    for region in regions {
         let on_grid =
             region.map_err(|p| (p.region, Rejection::new(Reason::ViewMismatch, p.detail))).and_then(|region| {
                 let grid = grid(&region, &frame, &scale, protocol.grid_pitch_mm);
@@ -57,6 +78,10 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
             Err(refusal) => refused.push(refusal),
         }
     }
+    let stands_for_units = head::is_of_face(photo.view) && located.iter().all(|(region, _)| region.is_whole());
+    // Of a close-up all is registered, of a head the part that shows the patient.
+    let boxes = located.iter().map(|(region, _)| region.bounds()).chain(face.iter().map(head::bounds));
+    let bounds = skin.as_ref().and_then(|_| boxes.reduce(around_both));
     let nodes: usize = located.iter().map(|(_, grid)| grid.width * grid.height).sum();
     if nodes > MOST_NODES {
         let mm2 = nodes as f64 * protocol.grid_pitch_mm.powi(2);
@@ -65,10 +90,15 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
             format!("the regions show {mm2:.0} mm² of skin, {most:.0} can be scored: draw fewer, or check px_per_mm");
         return Err(Rejection::new(Reason::ZoomOff, detail));
     }
-    let chart = Chart::of(&frame);
     let mut found = Vec::new();
     for (region, grid) in located {
-        match RegionReference::new(&region, grid, &frame, &chart, protocol) {
+        match RegionReference::new(
+            &region,
+            grid,
+            &frame,
+            &Surroundings { chart: &chart, skin: skin.as_ref() },
+            protocol,
+        ) {
             Ok(reference) => found.push(reference),
             Err(rejection) => refused.push((region.name, rejection)),
         }
@@ -78,23 +108,42 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         return Err(refused.swap_remove(0).1);
     }
     Ok(Reference {
-        prepared: Prepared::new(&frame, protocol.align.precision),
+        part: Part::of(&frame, bounds, protocol.align.precision),
+        size_px: (frame.width, frame.height),
         chart,
         scale,
+        pose: face.map(|face| face.pose),
+        maps_skin: skin.is_some(),
+        remark: stands_for_units.then_some(WITHOUT_FACE),
         mask_digest: digest(&found),
         regions: found,
         refused,
     })
 }
 
+fn around_both(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+    [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
+}
+
+/// Places all over a grid, a millimetre or so apart.
+pub(crate) fn seeds(grid: &Grid) -> impl Iterator<Item = [f64; 2]> {
+    let (rows, columns) = ((0..grid.height).step_by(SEED_STEP), grid.width);
+    rows.flat_map(move |row| (0..columns).step_by(SEED_STEP).map(move |column| grid.place(column, row)))
+}
+
 impl Reference {
     /// Width and height of the baseline's photo, px.
     pub fn photo_size(&self) -> (usize, usize) {
-        (self.prepared.width, self.prepared.height)
+        self.size_px
     }
 
     pub fn regions(&self) -> &[RegionReference] {
         &self.regions
+    }
+
+    /// Colour cards in the baseline's photo.
+    pub fn cards(&self) -> &[Card] {
+        self.chart.cards()
     }
 
     /// Whether a place of the baseline's photo lies in a scar that `psi` is of.

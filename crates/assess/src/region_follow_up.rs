@@ -1,7 +1,7 @@
 //! One region of a follow-up, laid over that of its baseline: what the gate reads of it, and its values.
 
-use cicatrix_align::{Patch, Registration, resample};
-use cicatrix_locate::edges;
+use cicatrix_align::{Patch, resample};
+use cicatrix_locate::{SkinMap, edges};
 use cicatrix_model::{Measure, Measured, Reason};
 use cicatrix_normalize::{Normalized, Pair, Shading, normalize};
 use cicatrix_photo::{Exposure, Frame, Plane, exposure};
@@ -11,16 +11,19 @@ use cicatrix_score::{
 
 use crate::chart::Chart;
 use crate::gate::Gate;
+use crate::overlay::Overlay;
 use crate::protocol::Protocol;
-use crate::region_reference::{RegionReference, evenly_lit, fine_detail, patch_ln, usable};
+use crate::region_reference::{RegionReference, evenly_lit, fine_detail, patch_ln, rasterize, usable};
 
 /// A photo that is laid over its baseline.
 #[derive(Debug)]
 pub(crate) struct Laid<'a> {
     pub(crate) frame: &'a Frame,
-    pub(crate) registration: &'a Registration,
+    pub(crate) overlay: &'a Overlay,
     pub(crate) chart: &'a Chart,
     pub(crate) baseline_chart: &'a Chart,
+    /// Where this photo shows skin, if that was asked.
+    pub(crate) skin: Option<&'a SkinMap>,
     /// The photo is the baseline's own.
     pub(crate) itself: bool,
 }
@@ -52,13 +55,15 @@ pub(crate) struct RegionFollowUp<'a> {
 
 impl<'a> RegionFollowUp<'a> {
     pub(crate) fn new(reference: &'a RegionReference, laid: &Laid<'_>, protocol: &Protocol) -> Self {
-        let Laid { frame, registration, chart, baseline_chart, itself } = *laid;
-        let patch = if itself {
-            reference.patch.clone()
-        } else {
-            resample(frame, &reference.grid, |place| registration.map(place))
-        };
-        let clear = chart.clear(&reference.grid, |place| if itself { place } else { registration.map(place) });
+        let Laid { frame, overlay, chart, baseline_chart, skin, itself } = *laid;
+        let patch =
+            if itself { reference.patch.clone() } else { resample(frame, &reference.grid, |place| overlay.map(place)) };
+        let place = |place| if itself { place } else { overlay.map(place) };
+        let mut clear = chart.clear(&reference.grid, place);
+        if let Some(skin) = skin {
+            let shown = rasterize(&reference.grid, |node| skin.is_skin(place(node)));
+            clear = clear.zip(&shown, |c, s| c * s);
+        }
         let usable = usable(&patch, &reference.mask.region, &clear, protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln = patch_ln(&patch);
@@ -86,12 +91,12 @@ impl<'a> RegionFollowUp<'a> {
             shading,
             fine: fine_detail(&ln[1], &weight),
             normalized,
-            exposure: if itself { reference.exposure } else { region_exposure(reference, frame, registration) },
+            exposure: if itself { reference.exposure } else { region_exposure(reference, frame, overlay) },
             glare: patch.green.map(|g| f32::from(u8::from(g >= protocol.score.highlight as f32))),
             skin: found.reference.zip(&both, |s, b| s * b),
             found,
             inside: patch.inside,
-            tilt_deg: tilt_deg(reference, registration),
+            tilt_deg: tilt_deg(reference, overlay),
             shadow_edge_mm: shadow_edge_mm(reference, &ln[0], &usable, protocol),
             usable,
             itself,
@@ -220,12 +225,12 @@ fn marked(mask: &Plane) -> u64 {
 }
 
 /// Exposure of the region in the follow-up: of the pixels that its nodes map to.
-fn region_exposure(reference: &RegionReference, frame: &Frame, registration: &Registration) -> Exposure {
+fn region_exposure(reference: &RegionReference, frame: &Frame, overlay: &Overlay) -> Exposure {
     let (grid, region) = (&reference.grid, &reference.mask.region);
     let mut inside = vec![false; frame.width * frame.height];
     for row in 0..grid.height {
         for column in (0..grid.width).filter(|&column| region.row(row)[column] > 0.5) {
-            let [x, y] = registration.map(grid.place(column, row)).map(f64::round);
+            let [x, y] = overlay.map(grid.place(column, row)).map(f64::round);
             if x >= 0.0 && y >= 0.0 && x < frame.width as f64 && y < frame.height as f64 {
                 // The exposure looks at every second pixel.
                 inside[(y as usize & !1) * frame.width + (x as usize & !1)] = true;
@@ -237,11 +242,11 @@ fn region_exposure(reference: &RegionReference, frame: &Frame, registration: &Re
 
 /// Angle whose cosine is the ratio of the smallest to the largest stretch of the map over the middle of the grid: a head that
 /// is turned or nodded shows its skin narrower in one direction. Stretching of the skin counts as tilt.
-fn tilt_deg(reference: &RegionReference, registration: &Registration) -> f64 {
+fn tilt_deg(reference: &RegionReference, overlay: &Overlay) -> f64 {
     let grid = &reference.grid;
     let at = |x: f64, y: f64| {
         let place = [x * (grid.width - 1) as f64, y * (grid.height - 1) as f64];
-        registration.map([0, 1].map(|k| grid.origin_px[k] + grid.pitch_px * place[k]))
+        overlay.map([0, 1].map(|k| grid.origin_px[k] + grid.pitch_px * place[k]))
     };
     let step = |a: [f64; 2], b: [f64; 2], nodes: usize| {
         let length = 0.5 * grid.pitch_px * (nodes - 1) as f64;

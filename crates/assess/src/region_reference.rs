@@ -1,7 +1,7 @@
 //! One region of a baseline, made ready once: its grid, scars, skin, relief and light.
 
 use cicatrix_align::{Grid, Patch, resample};
-use cicatrix_locate::{LocatedRegion, Scale, edges, foreign};
+use cicatrix_locate::{LocatedRegion, Scale, SkinMap, edges, foreign};
 use cicatrix_model::{Reason, Region};
 use cicatrix_normalize::{Shading, ln_plane};
 use cicatrix_photo::{Exposure, Frame, Plane, Rejection, exposure};
@@ -38,17 +38,36 @@ const MARGIN_MM: f64 = 1.0;
 const LEAST_SIDE: usize = 48;
 /// Nodes of reference skin without which nothing is compared.
 const LEAST_SKIN: f32 = 500.0;
+/// Share of a region's outline that must be skin.
+const LEAST_SKIN_SHARE: f64 = 0.5;
+
+/// What else is known of the photo around a region.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) chart: &'a Chart,
+    /// Where skin is; all of the frame where that was not asked.
+    pub(crate) skin: Option<&'a SkinMap>,
+}
 
 impl RegionReference {
     pub(crate) fn new(
         region: &LocatedRegion,
         grid: Grid,
         frame: &Frame,
-        chart: &Chart,
+        Surroundings { chart, skin }: &Surroundings<'_>,
         protocol: &Protocol,
     ) -> Result<Self, Rejection> {
         let patch = resample(frame, &grid, |place| place);
-        let area = rasterize(&grid, |place| region.contains(place));
+        let drawn = rasterize(&grid, |place| region.contains(place));
+        let area = match skin {
+            Some(skin) => drawn.zip(&rasterize(&grid, |place| skin.is_skin(place)), |d, s| d * s),
+            None => drawn.clone(),
+        };
+        let share = area.data.iter().sum::<f32>() / drawn.data.iter().sum::<f32>().max(1.0);
+        if f64::from(share) < LEAST_SKIN_SHARE && !region.is_whole() {
+            let detail = format!("{:.0} % of {} is hair, cloth or shade", 100.0 * (1.0 - share), region.name);
+            return Err(Rejection::new(Reason::Occlusion, detail));
+        }
         let usable = usable(&patch, &area, &chart.clear(&grid, |place| place), protocol);
         let px_per_mm = 1.0 / protocol.grid_pitch_mm;
         let ln = patch_ln(&patch);
@@ -128,7 +147,7 @@ pub(crate) fn grid(region: &LocatedRegion, frame: &Frame, scale: &Scale, pitch_m
     Ok(Grid { origin_px: [x0, y0], pitch_px, width, height })
 }
 
-fn rasterize(grid: &Grid, inside: impl Fn([f64; 2]) -> bool) -> Plane {
+pub(crate) fn rasterize(grid: &Grid, inside: impl Fn([f64; 2]) -> bool) -> Plane {
     let mut plane = Plane::filled(grid.width, grid.height, 0.0);
     for row in 0..grid.height {
         for (column, value) in plane.row_mut(row).iter_mut().enumerate() {

@@ -32,7 +32,7 @@ fn colours(baseline: &[u8], follow_up: &[u8], itself: bool) -> ([f64; 2], Colour
         polygon_px: vec![[150.0, 120.0], [1250.0, 120.0], [1250.0, 700.0], [150.0, 700.0]],
         scars: vec![],
     }];
-    let photo = |bytes| Photo { bytes, extension: "jpg", px_per_mm: Some(20.0), regions: &regions };
+    let photo = |bytes| Photo { bytes, extension: "jpg", px_per_mm: Some(20.0), view: None, regions: &regions };
     let protocol = Protocol::from_toml("id = 'test-1'").expect("a protocol");
     let reference = prepare(&photo(baseline), &protocol).expect("a baseline");
     match assess(&reference, &photo(follow_up), itself, false, &protocol) {

@@ -34,7 +34,13 @@ fn measured(baseline: &Rendered, follow_up: &Rendered, regions: &[RegionPolygon]
 fn assessed(baseline: &Rendered, follow_up: &Rendered, regions: &[RegionPolygon]) -> Assessment {
     let protocol = Protocol::from_toml("id = 'test-1'").expect("a protocol");
     let (before, after) = (baseline.to_jpeg(), follow_up.to_jpeg());
-    let photo = |bytes, regions| Photo { bytes, extension: "jpg", px_per_mm: Some(baseline.truth.px_per_mm), regions };
+    let photo = |bytes, regions| Photo {
+        bytes,
+        extension: "jpg",
+        px_per_mm: Some(baseline.truth.px_per_mm),
+        view: None,
+        regions,
+    };
     let reference = prepare(&photo(&before, regions), &protocol).expect("a baseline");
     assess(&reference, &photo(&after, &[]), false, true, &protocol)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cicatrix_ledger::{State, Table};
-use cicatrix_model::{ClinicId, Reason};
+use cicatrix_model::{ClinicId, Reason, View};
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 
@@ -73,10 +73,15 @@ pub(crate) enum Command {
     },
     /// Lay one photo over another: map points, say how sure
     Align(AlignArgs),
-    /// What is found in a photo: colour cards and how well they correct its colours
+    /// What is found in a photo: face and view, regions, skin, colour cards, and the scale with its source
     Locate(LocateArgs),
     /// Measure one photo, or one against another, and show which scars are measured
     Score(ScoreArgs),
+    /// One patient: a follow-up beside its baseline
+    Patient {
+        #[command(subcommand)]
+        action: PatientAction,
+    },
     /// Compare results with known truth: registration, agreement, false change
     Evaluate(EvaluateArgs),
     /// A clinic's own noise floor: score a folder or bucket, compare the two shots of each visit
@@ -121,6 +126,9 @@ pub(crate) struct DemoArgs {
     /// for each]
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = parse_final_change)]
     pub(crate) final_change: Option<f64>,
+    /// Photograph heads in the five standard views instead of a cheek from near by
+    #[arg(long)]
+    pub(crate) faces: bool,
 }
 
 /// A scale as the manifest allows it.
@@ -278,12 +286,40 @@ pub(crate) struct AlignArgs {
     pub(crate) precision: PrecisionArg,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum PatientAction {
+    /// Draw baseline and follow-up side by side, with regions, scars and cards, and tell their changes
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// The patient, as its folder names it
+    pub(crate) patient: String,
+    /// Its clinic, where several have a patient of this name
+    #[arg(long)]
+    pub(crate) clinic: Option<ClinicId>,
+    /// The view [default: the first one by name]
+    #[arg(long)]
+    pub(crate) view: Option<View>,
+    /// The session, <date>-<number> [default: the last one that is measured]
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// Where the picture goes [default: <patient>-<view>-<session>.png]
+    #[arg(long, value_name = "PNG")]
+    pub(crate) overlay: Option<PathBuf>,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct LocateArgs {
     pub(crate) photo: PathBuf,
-    /// Writes the upright photo as PNG with what was found drawn on it
+    /// Writes the upright photo as PNG with what was found drawn on it: regions blue, what of them is no skin purple, eyes,
+    /// brows and lips yellow, colour cards green
     #[arg(long, value_name = "PNG")]
     pub(crate) overlay: Option<PathBuf>,
+    /// Distance of neighbouring patches on a colour card, mm, from which the scale is taken
+    #[arg(long, value_name = "MM")]
+    pub(crate) card_pitch_mm: Option<f64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -296,8 +332,8 @@ pub(crate) struct ScoreArgs {
     /// Pixels per millimetre on the skin, where no manifest says it
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_scale)]
     pub(crate) px_per_mm: Option<f64>,
-    /// Writes the baseline as PNG with its regions (blue), its scars (vermilion; raised ones purple) and an arrow along
-    /// the light (yellow)
+    /// Writes the baseline as PNG with its regions (blue), its scars (vermilion; raised ones purple), an arrow along
+    /// the light of each (yellow) and colour cards (green)
     #[arg(long, value_name = "PNG")]
     pub(crate) overlay: Option<PathBuf>,
 }

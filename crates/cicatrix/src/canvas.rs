@@ -24,8 +24,27 @@ pub(crate) struct Canvas {
 
 impl Canvas {
     pub(crate) fn on(frame: &Frame) -> Self {
-        let stroke = (frame.width.max(frame.height) as f64 / 1000.0).max(1.0);
-        Self { rgb: frame.to_srgb8(), width: frame.width, height: frame.height, stroke }
+        Self::of(frame.to_srgb8(), frame.width, frame.height)
+    }
+
+    /// Samples of 8-bit sRGB, row by row.
+    pub(crate) fn of(rgb: Vec<u8>, width: usize, height: usize) -> Self {
+        let stroke = (width.max(height) as f64 / 1000.0).max(1.0);
+        Self { rgb, width, height, stroke }
+    }
+
+    /// The upper left part of this size; white where there is nothing.
+    pub(crate) fn cut_to(&self, width: usize, height: usize) -> Self {
+        let mut rgb = vec![255; 3 * width * height];
+        for y in 0..height.min(self.height) {
+            let n = 3 * width.min(self.width);
+            rgb[3 * y * width..][..n].copy_from_slice(&self.row(y)[..n]);
+        }
+        Self::of(rgb, width, height)
+    }
+
+    pub(crate) fn row(&self, y: usize) -> &[u8] {
+        &self.rgb[3 * y * self.width..][..3 * self.width]
     }
 
     pub(crate) fn line(&mut self, a: [f64; 2], b: [f64; 2], colour: [u8; 3]) {
@@ -33,6 +52,13 @@ impl Canvas {
         for i in 0..=steps as usize {
             let t = i as f64 / steps;
             self.dot([0, 1].map(|k| a[k] + t * (b[k] - a[k])), colour);
+        }
+    }
+
+    /// A closed line through all points.
+    pub(crate) fn polygon(&mut self, points: &[[f64; 2]], colour: [u8; 3]) {
+        for (a, b) in points.iter().zip(points.iter().cycle().skip(1)) {
+            self.line(*a, *b, colour);
         }
     }
 

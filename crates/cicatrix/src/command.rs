@@ -11,6 +11,7 @@ mod export;
 mod jobs;
 mod known;
 mod locate;
+mod patient;
 mod repeatability;
 mod run;
 mod score;
@@ -20,7 +21,7 @@ mod truth;
 use cicatrix_ledger::Table;
 use clap::CommandFactory;
 
-use crate::args::{Args, Command, ListAction};
+use crate::args::{Args, Command, ListAction, PatientAction};
 use crate::config::Config;
 
 /// Runs a command; gives the exit code.
@@ -44,6 +45,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Align(align) => align::align(&align, &settings, &global),
         Command::Locate(args) => locate::locate(&args, &settings, &global),
         Command::Score(args) => score::score(&args, &settings, &global),
+        Command::Patient { action: PatientAction::Compare(args) } => patient::compare(&args, &settings, &global).await,
         Command::Repeatability(args) => repeatability::repeatability(&args, &settings, &global).await,
         Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
         Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate, &settings).await,

@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod exit;
 mod logs;
+mod marks;
 mod plot;
 mod print;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cicatrix_model::{GateReading, Observation, QualityTier, Reason, RegionVerdict};
+use cicatrix_model::{GateReading, Observation, QualityTier, Reason, RegionVerdict, Scale};
 use riverqueue::sqlx;
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ pub(crate) struct Ending {
     detail: Option<String>,
     content_sha256: Option<String>,
     tier: Option<QualityTier>,
+    scale: Option<Scale>,
     endpoint_eligible: Option<bool>,
     readings: Vec<GateReading>,
     provenance: Option<Value>,
@@ -48,6 +49,7 @@ impl Ending {
             detail: None,
             content_sha256: None,
             tier: None,
+            scale: None,
             endpoint_eligible: None,
             readings: Vec::new(),
             provenance: None,
@@ -66,6 +68,7 @@ impl Ending {
                 regions,
                 readings,
                 tier,
+                scale,
                 endpoint_eligible,
                 provenance,
                 derived,
@@ -74,6 +77,7 @@ impl Ending {
                 reasons: warnings,
                 content_sha256: Some(content_sha256),
                 tier: Some(tier),
+                scale: Some(scale),
                 endpoint_eligible: Some(endpoint_eligible),
                 readings: finite(readings),
                 provenance: Some(provenance),
@@ -235,7 +239,8 @@ async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), Led
     sqlx::query(
         "UPDATE photo_run
             SET state = $2, reason = $3, reasons = $4, detail = $5, finished_at = $6, duration_ms = $7,
-                content_sha256 = $8, tier = $9, endpoint_eligible = $10, gate = $11, provenance = $12, derived = $13
+                content_sha256 = $8, tier = $9, endpoint_eligible = $10, gate = $11, provenance = $12, derived = $13,
+                scale_source = $14, scale_relative_sd = $15
           WHERE run_id = $1",
     )
     .bind(run.run_id)
@@ -251,6 +256,8 @@ async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), Led
     .bind(to_json(&ending.readings, "gate readings")?)
     .bind(provenance)
     .bind(derived)
+    .bind(ending.scale.map(|scale| scale.source.name()))
+    .bind(ending.scale.map(|scale| scale.relative_sd))
     .execute(&mut **tx)
     .await?;
     // What a quarantined file hashed to proves nothing about the object: the body may have been damaged on its way.

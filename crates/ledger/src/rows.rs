@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cicatrix_model::{
-    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, RegionPolygon, RegionVerdict, Series,
-    SessionKey, Trend, View,
+    Change, ClinicId, GateReading, Observation, PatientId, QualityTier, Reason, RegionPolygon, RegionVerdict, Scale,
+    Series, SessionKey, Trend, View,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -300,6 +300,8 @@ pub enum Verdict {
         readings: Vec<GateReading>,
         /// The worst of its regions' tiers.
         tier: QualityTier,
+        /// Of the baseline's photo.
+        scale: Scale,
         endpoint_eligible: bool,
         provenance: serde_json::Value,
         /// Names of the pictures that were derived from it.

@@ -12,7 +12,7 @@ use tokio::time::{Duration, sleep};
 use crate::{LedgerError, now};
 
 /// Version, name and SQL, in order. A released version is never edited.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
     (3, "scale_source", include_str!("../migrations/0003_scale_source.sql")),
@@ -20,6 +20,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (5, "source", include_str!("../migrations/0005_source.sql")),
     (6, "inference", include_str!("../migrations/0006_inference.sql")),
     (7, "regions", include_str!("../migrations/0007_regions.sql")),
+    (8, "scale", include_str!("../migrations/0008_scale.sql")),
 ];
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

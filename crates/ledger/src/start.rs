@@ -160,6 +160,19 @@ async fn started_run(conn: &mut SqliteConnection, run: &RunRow) -> Result<Starte
     })
 }
 
+impl Ledger {
+    /// The photo of a run, and the one that it is compared with.
+    pub async fn compared(&self, run_id: i64) -> Result<(PhotoRef, PhotoRef), LedgerError> {
+        let mut conn = self.pool.acquire().await?;
+        let (photo, baseline): (i64, i64) =
+            sqlx::query_as("SELECT photo_id, baseline_photo_id FROM photo_run WHERE run_id = $1")
+                .bind(run_id)
+                .fetch_one(&mut *conn)
+                .await?;
+        Ok((photo_ref(&mut conn, photo).await?.0, photo_ref(&mut conn, baseline).await?.0))
+    }
+}
+
 /// A photo, and what its content hashed to when it was last read.
 async fn photo_ref(conn: &mut SqliteConnection, photo_id: i64) -> Result<(PhotoRef, Option<String>), LedgerError> {
     let row = sqlx::query(

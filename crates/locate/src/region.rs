@@ -1,4 +1,7 @@
+use cicatrix_face::Face;
 use cicatrix_model::{Region, RegionPolygon};
+
+use crate::unit::units;
 
 /// A region of the baseline: a polygon in pixels of its upright frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -7,6 +10,8 @@ pub struct LocatedRegion {
     pub polygon_px: Vec<[f64; 2]>,
     /// Outlines of its scars, where somebody drew them.
     pub scars: Vec<Outline>,
+    /// Outlines inside it that are not of it: lips, eyes, brows.
+    pub holes: Vec<Outline>,
 }
 
 /// A polygon with its box, so that most places are told to lie outside at a glance.
@@ -17,13 +22,37 @@ pub struct Outline {
 }
 
 impl Outline {
-    fn new(points: &[[f64; 2]]) -> Self {
+    pub fn new(points: &[[f64; 2]]) -> Self {
         Self { points: points.to_vec(), bounds: bounds(points) }
     }
 
-    fn contains(&self, [x, y]: [f64; 2]) -> bool {
+    pub fn points(&self) -> &[[f64; 2]] {
+        &self.points
+    }
+
+    pub fn contains(&self, [x, y]: [f64; 2]) -> bool {
         let [left, top, right, bottom] = self.bounds;
         x >= left && x <= right && y >= top && y <= bottom && is_inside(&self.points, [x, y])
+    }
+
+    /// Every point moved away from the middle by a share of the mean distance, so that a narrow outline grows across too.
+    pub(crate) fn grown(&self, share: f64) -> Self {
+        let n = self.points.len().max(1) as f64;
+        let middle = [0, 1].map(|k| self.points.iter().map(|p| p[k]).sum::<f64>() / n);
+        let from = |p: &[f64; 2]| [p[0] - middle[0], p[1] - middle[1]];
+        let mean = self.points.iter().map(|p| from(p)[0].hypot(from(p)[1])).sum::<f64>() / n;
+        let moved = |p: &[f64; 2]| {
+            let [x, y] = from(p);
+            let grow = 1.0 + share * mean / x.hypot(y).max(1e-9);
+            [middle[0] + grow * x, middle[1] + grow * y]
+        };
+        Self::new(&self.points.iter().map(moved).collect::<Vec<_>>())
+    }
+
+    /// Whether the boxes around this and a polygon overlap.
+    pub(crate) fn meets(&self, polygon: &[[f64; 2]]) -> bool {
+        let (a, b) = (self.bounds, bounds(polygon));
+        a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]
     }
 }
 
@@ -40,30 +69,38 @@ const FRAME_MARGIN: f64 = 0.03;
 /// A region that shows less than this share of itself in the frame is refused.
 const LEAST_IN_FRAME: f64 = 0.5;
 
-/// The regions to score, one at least: the manifest's polygons, or the whole frame.
-pub fn regions(polygons: &[RegionPolygon], width: usize, height: usize) -> Vec<Result<LocatedRegion, RegionProblem>> {
-    if polygons.is_empty() {
-        return vec![Ok(whole(width, height))];
+/// The regions to score, one at least: the manifest's polygons, else the units of the face, else the whole frame.
+pub fn regions(
+    polygons: &[RegionPolygon],
+    face: Option<&Face>,
+    width: usize,
+    height: usize,
+) -> Vec<Result<LocatedRegion, RegionProblem>> {
+    if !polygons.is_empty() {
+        return polygons.iter().map(|p| located(p, width, height)).collect();
     }
-    polygons.iter().map(|p| located(p, width as f64, height as f64)).collect()
+    let units = face.map_or_else(Vec::new, |face| units(face, width, height));
+    match units.is_empty() {
+        true => vec![Ok(whole(width, height))],
+        false => units.into_iter().map(Ok).collect(),
+    }
 }
 
+/// All of the frame but a margin.
 fn whole(width: usize, height: usize) -> LocatedRegion {
     let margin = FRAME_MARGIN * width.min(height) as f64;
     let (right, bottom) = (width as f64 - 1.0 - margin, height as f64 - 1.0 - margin);
-    let polygon_px = vec![[margin, margin], [right, margin], [right, bottom], [margin, bottom]];
-    LocatedRegion { name: Region::whole(), polygon_px, scars: vec![] }
+    LocatedRegion::whole_within([margin, margin, right, bottom])
 }
 
-fn located(polygon: &RegionPolygon, width: f64, height: f64) -> Result<LocatedRegion, RegionProblem> {
+fn located(polygon: &RegionPolygon, width: usize, height: usize) -> Result<LocatedRegion, RegionProblem> {
     let region = LocatedRegion {
         name: polygon.name.clone(),
         polygon_px: polygon.polygon_px.clone(),
         scars: polygon.scars.iter().map(|scar| Outline::new(scar)).collect(),
+        holes: vec![],
     };
-    let inside = polygon.polygon_px.iter().filter(|[x, y]| *x >= 0.0 && *y >= 0.0 && *x < width && *y < height);
-    let share = inside.count() as f64 / polygon.polygon_px.len() as f64;
-    if share < LEAST_IN_FRAME || region.area() < 100.0 {
+    if region.share_in_frame(width, height) < LEAST_IN_FRAME || region.area() < 100.0 {
         return Err(RegionProblem {
             region: polygon.name.clone(),
             detail: format!("the polygon of region {} does not lie in the {width}x{height} frame", polygon.name),
@@ -73,6 +110,24 @@ fn located(polygon: &RegionPolygon, width: f64, height: f64) -> Result<LocatedRe
 }
 
 impl LocatedRegion {
+    /// The region `whole` within a box.
+    fn whole_within([left, top, right, bottom]: [f64; 4]) -> Self {
+        let polygon_px = vec![[left, top], [right, top], [right, bottom], [left, bottom]];
+        Self { name: Region::whole(), polygon_px, scars: vec![], holes: vec![] }
+    }
+
+    /// The part of a region `whole` that lies in a box.
+    pub fn cut_to(&self, other: [f64; 4]) -> Self {
+        let own = self.bounds();
+        let [left, top] = [0, 1].map(|k| own[k].max(other[k]));
+        Self::whole_within([left, top, own[2].min(other[2]).max(left), own[3].min(other[3]).max(top)])
+    }
+
+    /// It is the frame, since nobody drew regions and no face gave them.
+    pub fn is_whole(&self) -> bool {
+        self.name == Region::whole()
+    }
+
     /// Area in px², by the shoelace formula.
     pub fn area(&self) -> f64 {
         let p = &self.polygon_px;
@@ -87,7 +142,13 @@ impl LocatedRegion {
 
     /// Whether a place lies inside.
     pub fn contains(&self, place: [f64; 2]) -> bool {
-        is_inside(&self.polygon_px, place)
+        is_inside(&self.polygon_px, place) && !self.holes.iter().any(|hole| hole.contains(place))
+    }
+
+    /// Share of the polygon's points that lie in a frame.
+    pub(crate) fn share_in_frame(&self, width: usize, height: usize) -> f64 {
+        let is_in = |p: &&[f64; 2]| p[0] >= 0.0 && p[1] >= 0.0 && p[0] < width as f64 && p[1] < height as f64;
+        self.polygon_px.iter().filter(is_in).count() as f64 / self.polygon_px.len() as f64
     }
 
     /// Whether a place lies in one of the drawn scars.
@@ -124,7 +185,7 @@ mod tests {
 
     #[test]
     fn without_polygons_the_frame_is_the_region() {
-        let found = regions(&[], 400, 300).swap_remove(0).unwrap();
+        let found = regions(&[], None, 400, 300).swap_remove(0).unwrap();
         assert_eq!(found.name, Region::whole());
         assert!(found.contains([200.0, 150.0]) && !found.contains([1.0, 1.0]));
     }
@@ -132,7 +193,7 @@ mod tests {
     #[test]
     fn a_concave_polygon_knows_its_inside_and_area() {
         let l = polygon(&[[0.0, 0.0], [40.0, 0.0], [40.0, 20.0], [20.0, 20.0], [20.0, 40.0], [0.0, 40.0]]);
-        let found = regions(&[l], 100, 100).swap_remove(0).unwrap();
+        let found = regions(&[l], None, 100, 100).swap_remove(0).unwrap();
         assert_eq!(found.area(), 1200.0);
         assert!(found.contains([10.0, 30.0]) && !found.contains([30.0, 30.0]));
     }
@@ -140,6 +201,6 @@ mod tests {
     #[test]
     fn a_polygon_of_another_photo_is_refused() {
         let far = polygon(&[[500.0, 500.0], [600.0, 500.0], [600.0, 600.0]]);
-        assert!(regions(&[far], 100, 100).swap_remove(0).unwrap_err().detail.contains("100x100"));
+        assert!(regions(&[far], None, 100, 100).swap_remove(0).unwrap_err().detail.contains("100x100"));
     }
 }

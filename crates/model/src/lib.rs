@@ -16,7 +16,7 @@ pub use manifest::{
     ColourTarget, Consent, Lighting, ManifestError, PhotoEntry, RegionPolygon, SCHEMA, SessionManifest, Subject,
     Treatment,
 };
-pub use measure::{GateReading, GateVerdict, Measure, Measured, QualityTier, ScaleSource};
+pub use measure::{GateReading, GateVerdict, Measure, Measured, QualityTier, Scale, ScaleSource};
 pub use outcome::{Change, ChangeVerdict, Observation, RegionVerdict, Series, SeriesSession, Shot, Trend, ValueError};
 pub use reason::{Reason, ReasonGroup};
 pub use view::{Region, View, ViewError};

@@ -100,10 +100,39 @@ pub struct Measured {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleSource {
+    /// A colour card whose size the protocol knows.
+    Card,
     /// `px_per_mm` of the baseline's manifest.
     Manifest,
+    /// Diameter of the iris, 11.7 ± 0.5 mm in adults.
+    Iris,
+    /// Distance of the pupils, 63 ± 3.7 mm in adults.
+    Pupils,
     /// Nothing says it: bands are in nominal millimetres, size classes and areas in mm² are not given.
     Unknown,
+}
+
+impl ScaleSource {
+    pub fn name(self) -> &'static str {
+        match self {
+            ScaleSource::Card => "card",
+            ScaleSource::Manifest => "manifest",
+            ScaleSource::Iris => "iris",
+            ScaleSource::Pupils => "pupils",
+            ScaleSource::Unknown => "unknown",
+        }
+    }
+}
+
+/// Pixels per millimetre on the skin, and how we know.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    pub px_per_mm: f64,
+    #[serde(rename = "scale_source")]
+    pub source: ScaleSource,
+    /// Standard deviation as a share of the scale: 0.02 is 2 %. Areas have twice that.
+    #[serde(rename = "scale_relative_sd")]
+    pub relative_sd: f64,
 }
 
 /// How good the conditions of a photo were, from its gate readings.

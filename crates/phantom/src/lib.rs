@@ -29,6 +29,7 @@ mod course;
 mod curve;
 mod field;
 mod furrow;
+mod head;
 mod light;
 mod noise;
 mod nuisance;
@@ -49,6 +50,7 @@ mod stream;
 mod truth;
 
 pub use course::Course;
+pub use head::{Head, HeadPhoto, HeadSession, HeadStyle};
 pub use nuisance::{DayNuisance, ExpressionWave, Nuisance, Papule, ShotNuisance};
 pub use patient::Patient;
 pub use photo::Photo;

@@ -68,6 +68,11 @@ impl Patient {
         self.pigment.tone
     }
 
+    /// Linear R, G, B of plain skin of this tone.
+    pub(crate) fn tone_reflectance(&self) -> [f32; 3] {
+        self.pigment.plain()
+    }
+
     /// True scar volume at session `index` of `of`, the baseline being session 0.
     pub fn scar_volumes(&self, index: u32, of: u32) -> ScarVolumes {
         let baseline = self.scars.volumes_mm3();

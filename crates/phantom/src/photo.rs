@@ -30,13 +30,7 @@ impl fmt::Debug for Photo {
 impl Photo {
     /// The photo as a JPEG file with 4:2:0 chroma at the quality that the nuisance drew, without metadata.
     pub fn to_jpeg(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, self.truth.nuisance.shot.jpeg_quality);
-        encoder.set_sampling_factor(SamplingFactor::F_2_2);
-        encoder
-            .encode(&self.srgb, self.width as u16, self.height as u16, ColorType::Rgb)
-            .expect("shoot() keeps the size within a JPEG's, and a vector takes every byte");
-        bytes
+        jpeg(&self.srgb, (self.width, self.height), self.truth.nuisance.shot.jpeg_quality)
     }
 
     /// The pixel that shows a point of the skin (mm from the patch's centre, skin at rest); pixel centres lie at
@@ -54,4 +48,14 @@ impl Photo {
     pub fn map_to(&self, other: &Photo, pixel: [f64; 2]) -> [f64; 2] {
         other.project(self.unproject(pixel))
     }
+}
+
+pub(crate) fn jpeg(srgb: &[u8], (width, height): (u32, u32), quality: u8) -> Vec<u8> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder
+        .encode(srgb, width as u16, height as u16, ColorType::Rgb)
+        .expect("sizes are kept within a JPEG's, and a vector takes every byte");
+    bytes
 }

@@ -59,9 +59,14 @@ impl Pigment {
         }
     }
 
+    /// Linear R, G, B reflectance away from spots.
+    pub(crate) fn plain(&self) -> [f32; 3] {
+        reflectance(self.tone, BLOOD)
+    }
+
     /// How much a camera opens for this skin: darker skin is exposed more, but stays darker.
     pub(crate) fn exposure(&self) -> f32 {
-        let [r, g, b] = reflectance(self.tone, BLOOD);
+        let [r, g, b] = self.plain();
         let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
         (0.34 / luminance).powf(0.4)
     }

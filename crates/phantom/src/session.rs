@@ -55,6 +55,15 @@ impl Session {
         }
     }
 
+    pub(crate) fn skin(&self) -> &Skin {
+        &self.skin
+    }
+
+    /// How much a camera opens for this skin.
+    pub(crate) fn exposure(&self) -> f32 {
+        self.exposure
+    }
+
     pub fn truth(&self) -> &SessionTruth {
         &self.truth
     }

@@ -33,6 +33,12 @@ fn code_table() -> &'static [u8; 4096] {
     })
 }
 
+/// Linear light as sRGB codes, both 0 to 1, to the nearest of 256.
+pub fn to_codes(linear: &Plane) -> Plane {
+    let table = code_table();
+    linear.map(|v| f32::from(table[((v * 4096.0) as usize).min(4095)]) / 255.0)
+}
+
 impl Frame {
     pub fn pixels(&self) -> usize {
         self.width * self.height
@@ -42,6 +48,43 @@ impl Frame {
     pub fn channel(&self, channel: usize) -> Plane {
         let data = self.linear.chunks_exact(3).map(|p| f32::from(p[channel]) / 65535.0).collect();
         Plane { width: self.width, height: self.height, data }
+    }
+
+    /// Left for right.
+    pub fn mirrored(mut self) -> Frame {
+        for row in self.linear.chunks_exact_mut(3 * self.width) {
+            let (mut left, mut right) = (0, self.width - 1);
+            while left < right {
+                (0..3).for_each(|k| row.swap(3 * left + k, 3 * right + k));
+                (left, right) = (left + 1, right - 1);
+            }
+        }
+        self
+    }
+
+    /// Red, green and blue in linear light, 0 to 1: means of `side` × `side` pixels; rows and columns that do not fill one
+    /// are left out, and a frame that is smaller is one pixel.
+    pub fn means(&self, side: usize) -> [Plane; 3] {
+        let side = [side, self.width, self.height].into_iter().min().unwrap_or(1).max(1);
+        let (width, height) = (self.width / side, self.height / side);
+        let scale = 1.0 / ((side * side) as f32 * 65535.0);
+        let mut planes = [0, 1, 2].map(|_| Plane::filled(width, height, 0.0));
+        let mut sums = vec![[0u32; 3]; width];
+        for y in 0..height {
+            sums.fill([0; 3]);
+            for row in y * side..(y + 1) * side {
+                let pixels = &self.linear[3 * row * self.width..][..3 * width * side];
+                for (sum, pixels) in sums.iter_mut().zip(pixels.chunks_exact(3 * side)) {
+                    for pixel in pixels.chunks_exact(3) {
+                        (0..3).for_each(|k| sum[k] += u32::from(pixel[k]));
+                    }
+                }
+            }
+            for (k, plane) in planes.iter_mut().enumerate() {
+                plane.row_mut(y).iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = sum[k] as f32 * scale);
+            }
+        }
+        planes
     }
 
     /// Green on a square-root scale, 0 to 255: near enough to perceptual for matching, and noise is even in it. Means

@@ -28,7 +28,7 @@ pub use distance::distance;
 pub use exposure::{Exposure, exposure};
 pub use filter::{difference_of_gaussians, gaussian, masked_gaussian, masked_median};
 pub use format::Format;
-pub use frame::{Frame, from_linear, to_linear};
+pub use frame::{Frame, from_linear, to_codes, to_linear};
 pub use limits::Limits;
 pub use metadata::Metadata;
 pub use plane::{Plane, catmull_rom};

@@ -144,8 +144,9 @@ impl Desk {
             "baseline_key": run.baseline.key,
             "baseline_version": run.baseline.version,
             "registration": measurement.map(|m| &m.registration),
-            "px_per_mm": measurement.map(|m| m.px_per_mm),
-            "scale_source": measurement.map(|m| m.scale_source),
+            "px_per_mm": measurement.map(|m| m.scale.px_per_mm),
+            "scale_source": measurement.map(|m| m.scale.source),
+            "scale_relative_sd": measurement.map(|m| m.scale.relative_sd),
             "mask_digest": measurement.map(|m| &m.mask_digest),
             "colour_calibration": measurement.map(|m| &m.colour),
             "camera": measurement.map(|m| &m.metadata),
@@ -177,6 +178,7 @@ impl Desk {
                     regions: m.regions.iter().map(region_verdict).collect(),
                     readings: m.readings,
                     tier: m.tier,
+                    scale: m.scale,
                     endpoint_eligible,
                     derived,
                     warnings,
@@ -286,6 +288,7 @@ fn facts(photo: &PhotoRef) -> PhotoFacts {
     PhotoFacts {
         extension: photo.key.rsplit_once('.').map(|(_, e)| e.to_owned()).unwrap_or_default(),
         px_per_mm: photo.px_per_mm,
+        view: photo.view.clone(),
         regions: photo.regions.clone(),
     }
 }

@@ -1,16 +1,18 @@
 //! `demo`: a synthetic clinic, from the photos to the table.
 
+mod subject;
+
 use std::path::Path;
 
 use anyhow::Context;
 use cicatrix_ledger::Table;
-use cicatrix_phantom::{Course, Patient, Photo, Session};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
+use self::subject::{Shot, Subject};
 use crate::args::{DemoArgs, Global, RunArgs, SourceArgs};
 use crate::command::align::write_png;
 use crate::command::export::open_existing;
@@ -21,11 +23,7 @@ use crate::config::Config;
 use crate::exit;
 use crate::print::{TextTable, out, quoted};
 
-/// Size of a demo photo, px: a close-up of some 64 mm at 19 px/mm.
-const SIZE: (u32, u32) = (1200, 900);
-const SHOTS: u32 = 2;
 const CLINIC: &str = "c-demo";
-const VIEW: &str = "closeup.left_cheek";
 
 pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
     let bucket = args.dir.join("bucket");
@@ -53,6 +51,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     let wanted = [
         "patient_id",
         "session_date",
+        "view",
         "region",
         "change_pct",
         "ci95_lo",
@@ -101,6 +100,7 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
     let mut text = TextTable::new(&[
         "patient",
         "session",
+        "view",
         "region",
         "scar change",
         "95 % interval",
@@ -111,7 +111,7 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
     ]);
     for row in changes {
         let percent = |i: usize| row[i].parse::<f64>().map_or("–".to_owned(), |v| format!("{v:+.0} %"));
-        let interval = match (row[4].parse::<f64>(), row[5].parse::<f64>()) {
+        let interval = match (row[5].parse::<f64>(), row[6].parse::<f64>()) {
             (Ok(lo), Ok(hi)) => format!("[{lo:+.0}, {hi:+.0}]"),
             _ => "–".to_owned(),
         };
@@ -120,11 +120,12 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
             row[0].clone(),
             row[1].clone(),
             row[2].clone(),
-            percent(3),
+            row[3].clone(),
+            percent(4),
             interval,
-            percent(6).replace('+', ""),
-            row[7].replace('_', " "),
-            row[8].clone(),
+            percent(7).replace('+', ""),
+            row[8].replace('_', " "),
+            row[9].clone(),
             known,
         ]);
     }
@@ -135,7 +136,9 @@ fn table(changes: &[Vec<String>], truth: &Truth) -> String {
 async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result<usize> {
     let path = args.dir.join("truth.json");
     let course = args.final_change.map_or("drawn".to_owned(), |change| format!("{change} %"));
-    let made_from = format!("seed {}, {} sessions, level {}, change {course}", args.seed, args.sessions, args.level);
+    let subject = if args.faces { ", faces" } else { "" };
+    let made_from =
+        format!("seed {}, {} sessions, level {}, change {course}{subject}", args.seed, args.sessions, args.level);
     if path.exists() {
         let before = Truth::read(&path)?.made_from.unwrap_or_default();
         if before != made_from {
@@ -145,7 +148,8 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
             )));
         }
     }
-    let total = u64::from(args.patients * args.sessions * SHOTS);
+    let (views, shots) = Subject::views(args.faces);
+    let total = u64::from(args.patients * args.sessions * shots) * views.len() as u64;
     let target =
         if global.quiet || global.no_progress { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(total), target);
@@ -162,16 +166,16 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     for number in 0..args.patients {
         let (bucket, masks, bar, room) = (bucket.to_owned(), masks.clone(), bar.clone(), room.clone());
         let seed = args.seed.wrapping_add(u64::from(number));
-        let skin = move || match change {
-            Some(0.0) => Patient::with_course(seed, Course::UNCHANGED),
-            Some(percent) => Patient::with_course(seed, Course::of_final_loss(-percent / 100.0)),
-            None => Patient::new(seed),
-        };
+        let is_head = args.faces;
         let (sessions, level) = (args.sessions, args.level);
         tasks.spawn(async move {
             let _room = room.acquire_owned().await?;
-            tokio::task::spawn_blocking(move || patient(&bucket, &masks, number, &skin(), sessions, level, &bar))
-                .await?
+            let course = move || {
+                let subject = Subject::new(seed, change, is_head);
+                let places = Places { bucket: &bucket, masks: &masks };
+                patient(&places, number, &subject, sessions, level, &bar)
+            };
+            tokio::task::spawn_blocking(course).await?
         });
     }
     let mut photos = Vec::new();
@@ -189,55 +193,60 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     Ok(made)
 }
 
+/// Where photos and masks go.
+struct Places<'a> {
+    bucket: &'a Path,
+    masks: &'a Path,
+}
+
 /// Renders one patient's course into the bucket.
 fn patient(
-    bucket: &Path,
-    masks: &Path,
+    places: &Places<'_>,
     number: u32,
-    skin: &Patient,
+    subject: &Subject,
     sessions: u32,
     level: f32,
     bar: &ProgressBar,
 ) -> anyhow::Result<(Vec<PhotoTruth>, usize)> {
     let name = format!("pt-{:04}", number + 1);
+    let (views, shots) = Subject::views(subject.is_head());
     let mut truths = Vec::new();
     let mut made = 0;
     let first: Date = jiff::civil::date(2026, 1, 12);
     for index in 0..sessions {
         let date = first.checked_add((i64::from(number) + 35 * i64::from(index)).days())?;
         let folder = format!("incoming/clinic={CLINIC}/patient={name}/session={date}-01");
-        let path = bucket.join(&folder);
+        let path = places.bucket.join(&folder);
         let done = path.join("manifest.json").exists();
-        for shot in 1..=SHOTS {
+        for (view, shot) in views.iter().flat_map(|view| (1..=shots).map(move |shot| (view, shot))) {
             truths.push(PhotoTruth {
                 patient: name.clone(),
                 session_date: date.to_string(),
                 shot: shot as u16,
-                file: format!("{folder}/{VIEW}.{shot}.jpg"),
+                file: format!("{folder}/{view}.{shot}.jpg"),
                 map_from_baseline: None,
-                melanin_tone: Some(f64::from(skin.melanin_tone())),
+                melanin_tone: Some(f64::from(subject.melanin_tone())),
                 truth: VolumeTruth {
-                    true_volume_change: skin.true_volume_change(index, sessions),
-                    unchanged: skin.course() == Course::UNCHANGED,
+                    true_volume_change: subject.true_volume_change(index, sessions),
+                    unchanged: subject.is_unchanged(),
                 },
             });
         }
         if done {
-            bar.inc(u64::from(SHOTS));
+            bar.inc(u64::from(shots) * views.len() as u64);
             continue;
         }
         std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let session = skin.session(index, sessions, level);
         let mut entries = Vec::new();
-        for shot in 1..=SHOTS {
-            let photo = session.shoot(shot, SIZE);
-            entries.push(save(&photo, shot, index, &path)?);
-            if (index, shot) == (0, 1) {
-                save_mask(&session, &photo, &masks.join(format!("{name}.png")))?;
+        subject.photograph((index, sessions), level, |shot| {
+            entries.push(save(&shot, &path)?);
+            if let Some((depths, width, height)) = &shot.depths {
+                save_mask(depths, (*width, *height), &places.masks.join(format!("{name}.png")))?;
             }
             made += 1;
             bar.inc(1);
-        }
+            Ok(())
+        })?;
         let manifest = manifest(&name, index, &date, entries);
         std::fs::write(path.join("manifest.json"), serde_json::to_vec_pretty(&manifest)?)?;
     }
@@ -245,26 +254,21 @@ fn patient(
 }
 
 /// Writes a photo; gives its entry in the manifest.
-fn save(photo: &Photo, shot: u32, index: u32, folder: &Path) -> anyhow::Result<serde_json::Value> {
-    let file = format!("{VIEW}.{shot}.jpg");
-    let bytes = photo.to_jpeg();
-    std::fs::write(folder.join(&file), &bytes).with_context(|| format!("cannot write in {}", folder.display()))?;
-    let sha256: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-    let regions = match index {
-        0 => json!([{"name": "cheek_l", "polygon_px": photo.truth.roi_polygon_px}]),
-        _ => json!([]),
-    };
+fn save(shot: &Shot, folder: &Path) -> anyhow::Result<serde_json::Value> {
+    let Shot { view, number, jpeg, px_per_mm, regions, .. } = shot;
+    let file = format!("{view}.{number}.jpg");
+    std::fs::write(folder.join(&file), jpeg).with_context(|| format!("cannot write in {}", folder.display()))?;
+    let sha256: String = Sha256::digest(jpeg).iter().map(|b| format!("{b:02x}")).collect();
     Ok(json!({
-        "view": VIEW, "n": shot, "file": file, "sha256": sha256, "bytes": bytes.len(),
-        "px_per_mm": photo.truth.px_per_mm, "regions": regions,
+        "view": view, "n": number, "file": file, "sha256": sha256, "bytes": jpeg.len(),
+        "px_per_mm": px_per_mm, "regions": regions,
     }))
 }
 
 /// Writes the true depth of the scars as the photo shows them, 5 µm a grey step.
-fn save_mask(session: &Session, photo: &Photo, path: &Path) -> anyhow::Result<()> {
-    let grey = |depth_mm: f32| (depth_mm / 0.005).round().clamp(0.0, 255.0) as u8;
-    let samples: Vec<u8> = session.scar_depth_in(photo).into_iter().map(grey).collect();
-    write_png(path, &samples, photo.width as usize, photo.height as usize)
+fn save_mask(depths: &[f32], (width, height): (usize, usize), path: &Path) -> anyhow::Result<()> {
+    let grey = |depth_mm: &f32| (depth_mm / 0.005).round().clamp(0.0, 255.0) as u8;
+    write_png(path, &depths.iter().map(grey).collect::<Vec<u8>>(), width, height)
 }
 
 fn manifest(patient: &str, index: u32, date: &Date, photos: Vec<serde_json::Value>) -> serde_json::Value {

@@ -2,40 +2,36 @@
 
 use std::path::Path;
 
-use cicatrix_card::{Card, Correction, FIRST_NEUTRAL, Layout, PATCHES, cards};
+use cicatrix_assess::{Photo, Survey};
+use cicatrix_card::{Card, Correction, Layout, PATCHES};
+use cicatrix_locate::{Face, LocatedRegion, contradicts, not_skin, view_of};
+use cicatrix_model::{Region, ScaleSource, View};
 use cicatrix_photo::Frame;
 use serde_json::{Value, json};
 
 use crate::args::{Global, LocateArgs};
-use crate::canvas::{Canvas, GREEN, VERMILION};
+use crate::canvas::{Canvas, GREEN, PURPLE, SKY, VERMILION, YELLOW};
 use crate::command::align::read;
+use crate::command::score::Described;
 use crate::config::Config;
 use crate::exit;
+use crate::marks::draw_card;
 use crate::print::out;
 
 pub(crate) fn locate(args: &LocateArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let frame = read(&args.photo, &settings.protocol()?.limits)?;
-    let found: Vec<(Card, Option<Correction>)> = cards(&frame)
-        .into_iter()
-        .map(|card| {
-            let correction = Correction::of(&card);
-            (card, correction)
-        })
-        .collect();
+    let mut protocol = settings.protocol()?;
+    protocol.card_pitch_mm = args.card_pitch_mm.unwrap_or(protocol.card_pitch_mm);
+    let frame = read(&args.photo, &protocol.limits)?;
+    let described = Described::beside_manifest(&args.photo)?;
+    let Photo { view, .. } = described.photo();
+    let survey = Survey::of(&frame, &described.photo(), &protocol);
+    let cards: Vec<(&Card, Option<Correction>)> = survey.cards().iter().map(|c| (c, Correction::of(c))).collect();
     if let Some(path) = &args.overlay {
-        draw(path, &frame, &found)?;
+        draw(path, &frame, &survey, &cards)?;
     }
-    if global.json {
-        let cards: Vec<Value> = found.iter().map(|(card, correction)| described(card, correction.as_ref())).collect();
-        out(&json!({"width": frame.width, "height": frame.height, "cards": cards}).to_string())?;
-        return Ok(exit::DONE);
-    }
-    out(&format!("{} x {} px", frame.width, frame.height))?;
-    if found.is_empty() {
-        out("No colour card.")?;
-    }
-    for (card, correction) in &found {
-        out(&told(card, correction.as_ref()))?;
+    match global.json {
+        true => out(&described_json(&frame, view, &survey, &cards).to_string())?,
+        false => tell(&frame, view, &survey, &cards)?,
     }
     Ok(exit::DONE)
 }
@@ -47,7 +43,70 @@ fn name(layout: Layout) -> &'static str {
     }
 }
 
-fn told(card: &Card, correction: Option<&Correction>) -> String {
+/// Share of a region that is skin; all of it where skin was not looked for.
+fn skin_share(survey: &Survey, region: &LocatedRegion) -> f64 {
+    survey.skin.as_ref().map_or(1.0, |skin| skin.share(|place| region.contains(place)).unwrap_or(0.0))
+}
+
+fn tell(
+    frame: &Frame,
+    view: Option<&View>,
+    survey: &Survey,
+    cards: &[(&Card, Option<Correction>)],
+) -> anyhow::Result<()> {
+    out(&format!("{} x {} px", frame.width, frame.height))?;
+    match (&survey.face, view) {
+        (Some(face), _) => {
+            let (pose, seen) = (&face.pose, view_of(&face.pose));
+            out(&format!(
+                "Face, seen as {seen}: yaw {:.0}°, pitch {:.0}°, roll {:.0}°.",
+                pose.yaw_deg, pose.pitch_deg, pose.roll_deg
+            ))?;
+            if let Some(claimed) = view.filter(|view| contradicts(pose, view)) {
+                out(&format!("  It is named {claimed}: check for a swapped or mirrored file."))?;
+            }
+        }
+        (None, Some(View::Closeup(_) | View::Body(_))) => out("No face is looked for in this view.")?,
+        (None, _) if !cicatrix_locate::CAN_FIND => out("This build cannot find faces.")?,
+        (None, _) => out("No face.")?,
+    }
+    out(&scale_told(survey))?;
+    if survey.skin.is_none() {
+        out("Skin is not told from its surroundings here: all of the frame counts as skin.")?;
+    }
+    for region in &survey.regions {
+        match region {
+            Ok(region) => out(&format!(
+                "{}: {:.0} mm² on the photo, {:.0} % skin",
+                region.name,
+                region.area() / survey.scale.px_per_mm.powi(2),
+                100.0 * skin_share(survey, region)
+            ))?,
+            Err(problem) => out(&format!("{}: {}", problem.region, problem.detail))?,
+        }
+    }
+    if cards.is_empty() {
+        out("No colour card.")?;
+    }
+    for (card, correction) in cards {
+        out(&card_told(card, correction.as_ref()))?;
+    }
+    Ok(())
+}
+
+fn scale_told(survey: &Survey) -> String {
+    let scale = &survey.scale;
+    let source = match scale.source {
+        ScaleSource::Card => "by the colour card",
+        ScaleSource::Manifest => "by the manifest",
+        ScaleSource::Iris => "by the iris, 11.7 mm in adults",
+        ScaleSource::Pupils => "by the distance of the pupils, 63 mm in adults",
+        ScaleSource::Unknown => "a guess: nothing tells the scale, so what needs millimetres is left out",
+    };
+    format!("{:.2} px/mm ± {:.0} %, {source}", scale.px_per_mm, 100.0 * scale.relative_sd)
+}
+
+fn card_told(card: &Card, correction: Option<&Correction>) -> String {
     let usable = card.patches.iter().filter(|patch| patch.usable).count();
     let [x, y] = card.corners_px[0].map(f64::round);
     let head = format!(
@@ -67,7 +126,50 @@ fn told(card: &Card, correction: Option<&Correction>) -> String {
     }
 }
 
-fn described(card: &Card, correction: Option<&Correction>) -> Value {
+fn described_json(
+    frame: &Frame,
+    claimed: Option<&View>,
+    survey: &Survey,
+    cards: &[(&Card, Option<Correction>)],
+) -> Value {
+    let regions: Vec<Value> = survey
+        .regions
+        .iter()
+        .map(|region| match region {
+            Ok(region) => json!({
+                "region": region.name,
+                "polygon_px": region.polygon_px,
+                "holes_px": region.holes.iter().map(|hole| hole.points()).collect::<Vec<_>>(),
+                "skin_share": skin_share(survey, region),
+            }),
+            Err(problem) => json!({"region": problem.region, "problem": problem.detail}),
+        })
+        .collect();
+    json!({
+        "width": frame.width,
+        "height": frame.height,
+        "view": claimed,
+        "face": survey.face.as_ref().map(|face| face_json(face, claimed)),
+        "px_per_mm": survey.scale.px_per_mm,
+        "scale_source": survey.scale.source,
+        "scale_relative_sd": survey.scale.relative_sd,
+        "regions": regions,
+        "cards": cards.iter().map(|(card, correction)| card_json(card, correction.as_ref())).collect::<Vec<_>>(),
+    })
+}
+
+fn face_json(face: &Face, claimed: Option<&View>) -> Value {
+    json!({
+        "seen_view": view_of(&face.pose),
+        "contradicts_view": claimed.map(|view| contradicts(&face.pose, view)),
+        "yaw_deg": face.pose.yaw_deg,
+        "pitch_deg": face.pose.pitch_deg,
+        "roll_deg": face.pose.roll_deg,
+        "confidence": face.confidence,
+    })
+}
+
+fn card_json(card: &Card, correction: Option<&Correction>) -> Value {
     let patches: Vec<Value> = card
         .patches
         .iter()
@@ -83,22 +185,22 @@ fn described(card: &Card, correction: Option<&Correction>) -> Value {
     })
 }
 
-/// The upright photo with the outline of each card and a cross on each patch, green where it is used; a line joins the
-/// neutral patches, white to black, so that it shows which way round the card was read.
-fn draw(path: &Path, frame: &Frame, found: &[(Card, Option<Correction>)]) -> anyhow::Result<()> {
+/// The upright photo with its regions (blue), what of them is no skin (purple), eyes, brows and lips (yellow) and cards.
+fn draw(path: &Path, frame: &Frame, survey: &Survey, cards: &[(&Card, Option<Correction>)]) -> anyhow::Result<()> {
     let mut canvas = Canvas::on(frame);
-    for (card, correction) in found {
-        let colour = if correction.is_some() { GREEN } else { VERMILION };
-        for i in 0..4 {
-            canvas.line(card.corners_px[i], card.corners_px[(i + 1) % 4], colour);
-        }
-        canvas.line(card.patches[FIRST_NEUTRAL].centre_px, card.patches[PATCHES - 1].centre_px, colour);
-        for patch in &card.patches {
-            let (colour, arm) = (if patch.usable { GREEN } else { VERMILION }, card.pitch_px / 6.0);
-            let [x, y] = patch.centre_px;
-            canvas.line([x - arm, y], [x + arm, y], colour);
-            canvas.line([x, y - arm], [x, y + arm], colour);
-        }
+    let regions: Vec<&LocatedRegion> = survey.regions.iter().flatten().collect();
+    if let Some(skin) = &survey.skin {
+        let is_lost = |place| !skin.is_skin(place) && regions.iter().any(|region| region.contains(place));
+        canvas.outline(is_lost, PURPLE);
+    }
+    for hole in survey.face.iter().flat_map(not_skin) {
+        canvas.polygon(hole.points(), YELLOW);
+    }
+    for region in regions.iter().filter(|region| survey.face.is_some() || region.name != Region::whole()) {
+        canvas.polygon(&region.polygon_px, SKY);
+    }
+    for (card, correction) in cards {
+        draw_card(&mut canvas, card, if correction.is_some() { GREEN } else { VERMILION }, 1.0);
     }
     canvas.save(path)
 }

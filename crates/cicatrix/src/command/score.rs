@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
-use cicatrix_model::{GateReading, Measure, PhotoEntry, Region, RegionPolygon, ScaleSource, SessionManifest, Shot};
+use cicatrix_model::{
+    GateReading, Measure, PhotoEntry, Region, RegionPolygon, ScaleSource, SessionManifest, Shot, View,
+};
 use cicatrix_outcome::{Calibration, Estimate, compare};
-use cicatrix_photo::{Frame, Plane};
+use cicatrix_photo::Plane;
 use serde_json::json;
 
 use crate::args::{Global, ScoreArgs};
-use crate::canvas::{Canvas, PURPLE, SKY, VERMILION, YELLOW};
+use crate::canvas::Canvas;
 use crate::command::align::read;
 use crate::config::Config;
 use crate::exit;
+use crate::marks::draw_reference;
 use crate::print::{TextTable, out};
 
 pub(crate) fn score(args: &ScoreArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
@@ -23,7 +26,9 @@ pub(crate) fn score(args: &ScoreArgs, settings: &Config, global: &Global) -> any
     let reference = prepare(&described.photo(), &protocol)
         .map_err(|e| exit::bad_input(format!("{}: {e}", described.path.display())))?;
     if let Some(path) = &args.overlay {
-        draw(path, &read(&described.path, &protocol.limits)?, &reference)?;
+        let mut canvas = Canvas::on(&read(&described.path, &protocol.limits)?);
+        draw_reference(&mut canvas, &reference, 1.0);
+        canvas.save(path)?;
     }
     let baseline = measured(&reference, &described, true, &protocol)?;
     let follow_up = match itself {
@@ -49,6 +54,8 @@ pub(crate) struct Described {
     bytes: Vec<u8>,
     extension: String,
     px_per_mm: Option<f64>,
+    /// As the manifest says it, else the file's name.
+    view: Option<View>,
     regions: Vec<RegionPolygon>,
 }
 
@@ -64,13 +71,26 @@ impl Described {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned();
         let entry = entry(path)?;
         let px_per_mm = entry.as_ref().and_then(|e| e.px_per_mm);
+        let view = entry.as_ref().map(|e| e.view.clone()).or_else(|| named_view(path));
         let regions = entry.map(|e| e.regions).unwrap_or_default();
-        Ok(Self { path: path.to_owned(), bytes, extension, px_per_mm, regions })
+        Ok(Self { path: path.to_owned(), bytes, extension, px_per_mm, view, regions })
     }
 
     pub(crate) fn photo(&self) -> Photo<'_> {
-        Photo { bytes: &self.bytes, extension: &self.extension, px_per_mm: self.px_per_mm, regions: &self.regions }
+        Photo {
+            bytes: &self.bytes,
+            extension: &self.extension,
+            px_per_mm: self.px_per_mm,
+            view: self.view.as_ref(),
+            regions: &self.regions,
+        }
     }
+}
+
+/// The view of a photo that is named as in a bucket, `<view>.<shot>.<ext>`.
+pub(crate) fn named_view(path: &Path) -> Option<View> {
+    let (view, _shot) = path.file_stem()?.to_str()?.rsplit_once('.')?;
+    view.parse().ok()
 }
 
 /// What the manifest beside a photo says of it, if there is one.
@@ -138,9 +158,9 @@ fn tell(
 ) -> anyhow::Result<()> {
     for region in reference.regions() {
         let (name, mask) = (region.name(), region.mask());
-        let node_mm = region.grid().pitch_px / baseline.px_per_mm;
+        let node_mm = region.grid().pitch_px / baseline.scale.px_per_mm;
         let area = |plane: &Plane| plane.data.iter().sum::<f32>() as f64 * node_mm * node_mm;
-        let nominal = if baseline.scale_source == ScaleSource::Unknown { " (nominal scale)" } else { "" };
+        let nominal = if baseline.scale.source == ScaleSource::Unknown { " (nominal scale)" } else { "" };
         let light = match region.towards_light() {
             Some([x, y]) => format!("light from {:.0}°", y.atan2(x).to_degrees()),
             None => "the light's direction cannot be told: sunken and raised scars are not told apart".to_owned(),
@@ -218,26 +238,4 @@ fn told_json((region, measure, e): &Row) -> serde_json::Value {
         "ci95_lo": e.ci95_lo, "ci95_hi": e.ci95_hi, "mdc95": e.mdc95, "p_value": e.p_value,
         "verdict": e.verdict(), "quality_tier": e.quality_tier,
     })
-}
-
-/// The baseline with its regions, their scars and the direction that the light of each comes from.
-fn draw(path: &Path, frame: &Frame, reference: &Reference) -> anyhow::Result<()> {
-    let mut canvas = Canvas::on(frame);
-    for region in reference.regions() {
-        let (grid, mask) = (region.grid(), region.mask());
-        let at = |plane: &Plane, place: [f64; 2]| grid.value(plane, place) > Some(0.5);
-        canvas.outline(|place| at(&mask.region, place), SKY);
-        if let Some(raised) = &mask.raised {
-            canvas.outline(|place| at(raised, place), PURPLE);
-        }
-        canvas.outline(|place| at(&mask.scar, place), VERMILION);
-        if let Some(light) = region.towards_light() {
-            // In the corner of the region's box.
-            let reach = 0.1 * grid.pitch_px * grid.width.min(grid.height) as f64;
-            let corner = grid.origin_px.map(|v| v + 1.4 * reach);
-            let lamp = [0, 1].map(|k| corner[k] + reach * light[k]);
-            canvas.arrow(lamp, corner, YELLOW);
-        }
-    }
-    canvas.save(path)
 }

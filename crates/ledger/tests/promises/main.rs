@@ -15,7 +15,7 @@ use cicatrix_ledger::{
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
-    Region, RegionPolygon, RegionVerdict, Series, SeriesSession, Trend, View,
+    Region, RegionPolygon, RegionVerdict, Scale, ScaleSource, Series, SeriesSession, Trend, View,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -130,7 +130,9 @@ fn change(series: &Series, session: &SeriesSession, baseline: f64) -> Option<Cha
 fn measured(run: &StartedRun) -> Verdict {
     let months = i32::from(run.session.date.month());
     let value = 0.667_f64.powi(months) + 0.001 * f64::from(run.photo.shot);
+    let source = if run.baseline.px_per_mm.is_some() { ScaleSource::Manifest } else { ScaleSource::Unknown };
     Verdict::Measured {
+        scale: Scale { px_per_mm: run.baseline.px_per_mm.unwrap_or(20.0), source, relative_sd: 0.02 },
         content_sha256: format!("digest of {}", run.photo.version),
         observations: vec![Observation {
             session: run.session,

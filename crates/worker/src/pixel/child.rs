@@ -103,7 +103,13 @@ impl Bench {
 }
 
 fn photo<'a>(facts: &'a PhotoFacts, bytes: &'a [u8]) -> Photo<'a> {
-    Photo { bytes, extension: &facts.extension, px_per_mm: facts.px_per_mm, regions: &facts.regions }
+    Photo {
+        bytes,
+        extension: &facts.extension,
+        px_per_mm: facts.px_per_mm,
+        view: Some(&facts.view),
+        regions: &facts.regions,
+    }
 }
 
 fn assessed(mut assessment: Assessment) -> (PixelReply, Vec<Vec<u8>>) {

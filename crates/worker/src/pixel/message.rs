@@ -1,7 +1,7 @@
 //! What goes through the pipe: a JSON header with the lengths of the binary parts, then the parts.
 
 use cicatrix_assess::{Assessment, Protocol};
-use cicatrix_model::{Reason, RegionPolygon};
+use cicatrix_model::{Reason, RegionPolygon, View};
 use serde::{Deserialize, Serialize};
 
 /// What the manifest and the name say of a photo; travels beside its bytes.
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct PhotoFacts {
     pub extension: String,
     pub px_per_mm: Option<f64>,
+    pub view: View,
     pub regions: Vec<RegionPolygon>,
 }
 

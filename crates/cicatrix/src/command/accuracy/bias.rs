@@ -2,10 +2,12 @@
 //! with one condition changed, and the whole pipeline between.
 
 use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, prepare};
-use cicatrix_model::{Measure, Region, RegionPolygon, Shot};
+use cicatrix_model::{Measure, Region, RegionPolygon, Shot, View};
 use cicatrix_outcome::{Calibration, compare};
 use cicatrix_phantom::{Course, Patient, Photo as Rendered, ShotNuisance};
 
+/// What the rendered photos show, so that no face is looked for in them.
+pub(super) static CLOSEUP: View = View::Closeup(String::new());
 pub(super) const SIZE: (u32, u32) = (1200, 900);
 const SESSIONS: u32 = 2;
 
@@ -166,7 +168,7 @@ impl Bench<'_> {
     pub(super) fn baseline(&self, photo: &Rendered, regions: &[RegionPolygon]) -> Option<(Reference, Vec<Shot>)> {
         let bytes = photo.to_jpeg();
         let px_per_mm = Some(photo.truth.px_per_mm);
-        let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm, regions };
+        let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm, view: Some(&CLOSEUP), regions };
         let reference = prepare(&described, self.protocol).ok()?;
         let own = self.measured(&reference, photo, true)?;
         Some((reference, own))
@@ -175,7 +177,7 @@ impl Bench<'_> {
     /// One shot per region.
     pub(super) fn measured(&self, reference: &Reference, photo: &Rendered, itself: bool) -> Option<Vec<Shot>> {
         let bytes = photo.to_jpeg();
-        let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm: None, regions: &[] };
+        let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm: None, view: Some(&CLOSEUP), regions: &[] };
         let Assessment::Measured(m) = assess(reference, &described, itself, false, self.protocol) else { return None };
         Some(m.regions.iter().map(|scores| crate::command::score::shot(&m, scores, itself)).collect())
     }

@@ -3,7 +3,7 @@
 use cicatrix_assess::{Photo, Reference, prepare};
 use cicatrix_phantom::{Patient, Photo as Rendered, ScarKind, ScarTruth};
 
-use super::bias::{Bench, SIZE, whole};
+use super::bias::{Bench, CLOSEUP, SIZE, whole};
 
 const LEVEL: f32 = 0.5;
 /// Bounds of depth, mm.
@@ -33,7 +33,8 @@ impl Bench<'_> {
             let bytes = photo.to_jpeg();
             let regions = [whole(&photo)];
             let px_per_mm = Some(photo.truth.px_per_mm);
-            let described = Photo { bytes: &bytes, extension: "jpg", px_per_mm, regions: &regions };
+            let described =
+                Photo { bytes: &bytes, extension: "jpg", px_per_mm, view: Some(&CLOSEUP), regions: &regions };
             if let Ok(reference) = prepare(&described, self.protocol) {
                 for scar in &photo.truth.session.scars {
                     let held = held(scar, &photo, &reference);

@@ -1,0 +1,393 @@
+//! How well faces, their pose, their scale and their skin are found: the figures of `docs/faces.md`.
+//!
+//! `cargo run --release -p cicatrix-assess --example faces -- [--real PHOTO] [--without-face FOLDER] [--heads N]`
+//!
+//! `--real` perturbs a photo of a frontal face and compares with what is found in it as it is. `--without-face` looks for
+//! faces in all photos of a folder that shows none. `--heads` renders so many heads in five views, two sessions each.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use cicatrix_assess::{Overlay, Part, Photo, Protocol, Survey};
+use cicatrix_locate::{Face, LocatedRegion, contradicts, find_face, units, view_of};
+use cicatrix_model::{ScaleSource, View};
+use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
+use cicatrix_photo::{Frame, Limits, decode, to_linear};
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().with_context(|| format!("{word} needs a value"))?;
+        match word.as_str() {
+            "--real" => real(Path::new(&value))?,
+            "--without-face" => without_face(Path::new(&value))?,
+            "--heads" => heads(value.parse()?)?,
+            _ => bail!("{word} is not known: --real PHOTO, --without-face FOLDER, --heads N"),
+        }
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Frame> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    decode(&bytes, extension, &Limits::default()).map(|(frame, _)| frame).map_err(|e| anyhow::anyhow!("{e}"))
+}
+
+/// A place in the perturbed photo for each place in the photo, and back: turned about the middle, scaled, moved, mirrored.
+#[derive(Clone, Copy)]
+struct Move {
+    turn_deg: f64,
+    scale: f64,
+    mirrored: bool,
+    from: [f64; 2],
+    to: [f64; 2],
+}
+
+impl Move {
+    fn forward(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let (sin, cos) = self.turn_deg.to_radians().sin_cos();
+        let (x, y) = (self.scale * (x - self.from[0]), self.scale * (y - self.from[1]));
+        let x = if self.mirrored { -x } else { x };
+        [self.to[0] + cos * x - sin * y, self.to[1] + sin * x + cos * y]
+    }
+
+    fn back(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let (sin, cos) = self.turn_deg.to_radians().sin_cos();
+        let (x, y) = (x - self.to[0], y - self.to[1]);
+        let (u, v) = (cos * x + sin * y, cos * y - sin * x);
+        let u = if self.mirrored { -u } else { u };
+        [self.from[0] + u / self.scale, self.from[1] + v / self.scale]
+    }
+}
+
+/// The photo after a move, on a frame of any size; `beyond` gives what lies beside the photo.
+fn moved(
+    frame: &Frame,
+    how: &Move,
+    (width, height): (usize, usize),
+    beyond: impl Fn(usize, usize) -> [u16; 3],
+) -> Frame {
+    let mut linear = Vec::with_capacity(3 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            let [u, v] = how.back([x as f64, y as f64]);
+            let inside = u >= 0.0 && v >= 0.0 && u < frame.width as f64 - 1.0 && v < frame.height as f64 - 1.0;
+            linear.extend(if inside { bilinear(frame, u, v) } else { beyond(x, y) });
+        }
+    }
+    Frame { width, height, linear }
+}
+
+fn bilinear(frame: &Frame, u: f64, v: f64) -> [u16; 3] {
+    let (x, y) = (u as usize, v as usize);
+    let (fx, fy) = (u - x as f64, v - y as f64);
+    let at = |x: usize, y: usize, k: usize| f64::from(frame.linear[3 * (y * frame.width + x) + k]);
+    [0, 1, 2].map(|k| {
+        let above = at(x, y, k) + fx * (at(x + 1, y, k) - at(x, y, k));
+        let below = at(x, y + 1, k) + fx * (at(x + 1, y + 1, k) - at(x, y + 1, k));
+        (above + fy * (below - above)) as u16
+    })
+}
+
+/// Patches of random grey and colour, as different from a plain backdrop as can be.
+fn clutter(x: usize, y: usize) -> [u16; 3] {
+    let mut bits = ((x / 37) as u32).wrapping_mul(0x9E37_79B1) ^ ((y / 23) as u32).wrapping_mul(0x85EB_CA77);
+    bits = (bits ^ (bits >> 15)).wrapping_mul(0x2C1B_3C6D);
+    bits ^= bits >> 12;
+    [bits as u16, (bits >> 8) as u16, (bits >> 16) as u16]
+}
+
+fn real(path: &Path) -> Result<()> {
+    let frame = open(path)?;
+    let own = find_face(&frame).context("no face was found in the photo as it is")?;
+    let (w, h) = (frame.width as f64, frame.height as f64);
+    let middle = [0.5 * (w - 1.0), 0.5 * (h - 1.0)];
+    let face_px = extent(&own);
+    let centre = [0, 1].map(|k| own.landmarks_px.iter().map(|p| p[k]).sum::<f64>() / own.landmarks_px.len() as f64);
+    println!("## One real face\n\n{} x {} px, face {face_px:.0} px, {}", frame.width, frame.height, view_of(&own.pose));
+    println!(
+        "\n| Perturbation | Found | Landmarks off, % of face: median | worst | Regions IoU: mean | least | View kept |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    let still = Move { turn_deg: 0.0, scale: 1.0, mirrored: false, from: middle, to: middle };
+    let size = (frame.width, frame.height);
+    let black = |_: usize, _: usize| [0u16; 3];
+    let tell = |name: &str, tried: Vec<(Frame, Move)>| row(name, &own, &tried);
+    let turned = |degrees: f64| {
+        let how = Move { turn_deg: degrees, from: centre, to: centre, ..still };
+        (moved(&frame, &how, size, black), how)
+    };
+    tell("turned by ±10°", vec![turned(-10.0), turned(10.0)]);
+    tell("turned by ±25°", vec![turned(-25.0), turned(25.0)]);
+    let scaled = |scale: f64| {
+        let size = ((w * scale) as usize, (h * scale) as usize);
+        let to = [0.5 * (size.0 as f64 - 1.0), 0.5 * (size.1 as f64 - 1.0)];
+        let how = Move { scale, to, ..still };
+        (moved(&frame, &how, size, black), how)
+    };
+    tell("scaled as a whole by 0.5, 0.7, 1.4, 2", [0.5, 0.7, 1.4, 2.0].map(scaled).to_vec());
+    let nearer = |scale: f64| {
+        let how = Move { scale, from: centre, to: middle, ..still };
+        (moved(&frame, &how, size, clutter), how)
+    };
+    tell("in the same frame at 0.5, 0.7 of the size, on clutter", [0.5, 0.7].map(nearer).to_vec());
+    tell("in the same frame at 1.4, 2, 3, 4 times the size", [1.4, 2.0, 3.0, 4.0].map(nearer).to_vec());
+    let lit = |gain: f64| {
+        let linear = frame.linear.iter().map(|v| (f64::from(*v) * gain).min(65535.0) as u16).collect();
+        (Frame { linear, ..frame.clone() }, still)
+    };
+    tell("light by 0.35, 0.6, 1.6", [0.35, 0.6, 1.6].map(lit).to_vec());
+    let blurred = |sigma: f32| {
+        let planes = [0, 1, 2].map(|k| cicatrix_photo::gaussian(&frame.channel(k), sigma));
+        let linear =
+            (0..frame.pixels()).flat_map(|i| planes.each_ref().map(|p| (p.data[i] * 65535.0) as u16)).collect();
+        (Frame { linear, ..frame.clone() }, still)
+    };
+    tell("blurred by 1, 2 px (1 %, 2 % of the face)", [1.0, 2.0].map(blurred).to_vec());
+    let cropped = |room: f64| {
+        let half = 0.5 * room * face_px;
+        let side = (2.0 * half) as usize;
+        let how = Move { from: centre, to: [half, half], ..still };
+        (moved(&frame, &how, (side, side), black), how)
+    };
+    tell("cropped to 2, 1.4, 1.1 faces", [2.0, 1.4, 1.1].map(cropped).to_vec());
+    let mirror = Move { mirrored: true, from: centre, to: [w - 1.0 - centre[0], centre[1]], ..still };
+    tell("mirrored", vec![(moved(&frame, &mirror, size, black), mirror)]);
+    let large = Move { scale: 3000.0 / w, from: middle, to: [1999.5, 1499.5], ..still };
+    tell("12 MP, 5.9 times enlarged, on clutter", vec![(moved(&frame, &large, (4000, 3000), clutter), large)]);
+    Ok(())
+}
+
+/// Larger side of the box around the landmarks.
+fn extent(face: &Face) -> f64 {
+    let range = |k: usize| {
+        let values = face.landmarks_px.iter().map(|p| p[k]);
+        values.clone().fold(f64::MIN, f64::max) - values.fold(f64::MAX, f64::min)
+    };
+    range(0).max(range(1))
+}
+
+/// The landmark of the other half: what a mirror shows in its place.
+fn partner(landmark: usize) -> usize {
+    let shape = cicatrix_face::canonical_mm();
+    let [x, y, z] = shape[landmark];
+    let off = |p: &[f64; 3]| (p[0] + x).powi(2) + (p[1] - y).powi(2) + (p[2] - z).powi(2);
+    (0..shape.len()).min_by(|&a, &b| off(&shape[a]).total_cmp(&off(&shape[b]))).unwrap_or(landmark)
+}
+
+fn row(name: &str, own: &Face, tried: &[(Frame, Move)]) {
+    let (mut off, mut overlaps, mut found, mut kept) = (vec![], vec![], 0, 0);
+    for (frame, how) in tried {
+        let Some(face) = find_face(frame) else { continue };
+        found += 1;
+        kept += usize::from(view_of(&face.pose) == view_of(&own.pose));
+        let size = how.scale * extent(own);
+        for (i, point) in own.landmarks_px.iter().enumerate() {
+            let expected = how.forward([point[0], point[1]]);
+            let seen = face.landmarks_px[if how.mirrored { partner(i) } else { i }];
+            off.push(100.0 * (seen[0] - expected[0]).hypot(seen[1] - expected[1]) / size);
+        }
+        overlaps.extend(overlaps_of(own, &face, frame, how));
+    }
+    off.sort_by(f64::total_cmp);
+    let mean = overlaps.iter().sum::<f64>() / overlaps.len().max(1) as f64;
+    let least = overlaps.iter().copied().fold(1.0, f64::min);
+    match off.is_empty() {
+        true => println!("| {name} | 0 of {} | | | | | |", tried.len()),
+        false => println!(
+            "| {name} | {found} of {} | {:.1} | {:.1} | {mean:.2} | {least:.2} | {kept} of {found} |",
+            tried.len(),
+            off[off.len() / 2],
+            off[off.len() - 1]
+        ),
+    }
+}
+
+/// Area that each unit has in common with itself in the photo as it is, over the area of both; units of both photos.
+fn overlaps_of(own: &Face, face: &Face, frame: &Frame, how: &Move) -> Vec<f64> {
+    let (before, after) = (units(own, 100_000, 100_000), units(face, frame.width, frame.height));
+    let name = |region: &LocatedRegion| match (how.mirrored, region.name.as_str()) {
+        (true, name) if name.ends_with("_l") => name.replace("_l", "_r"),
+        (true, name) if name.ends_with("_r") => name.replace("_r", "_l"),
+        (_, name) => name.to_owned(),
+    };
+    let pairs = after.iter().filter_map(|a| Some((before.iter().find(|b| name(b) == a.name.as_str())?, a)));
+    let overlap = |(before, after): (&LocatedRegion, &LocatedRegion)| {
+        let [left, top, right, bottom] = after.bounds();
+        let (mut both, mut either) = (0.0, 0.0);
+        let pace = (right - left).max(bottom - top) / 120.0;
+        for j in -20..=140 {
+            for i in -20..=140 {
+                let place = [left + f64::from(i) * pace, top + f64::from(j) * pace];
+                let (a, b) = (before.contains(how.back(place)), after.contains(place));
+                both += f64::from(u8::from(a && b));
+                either += f64::from(u8::from(a || b));
+            }
+        }
+        both / f64::max(either, 1.0)
+    };
+    pairs.map(overlap).collect()
+}
+
+fn photos_in(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let path = entry?.path();
+        match path.extension().and_then(|e| e.to_str()) {
+            _ if path.is_dir() => photos_in(&path, found)?,
+            Some("jpg" | "jpeg" | "png") => found.push(path),
+            _ => {}
+        }
+    }
+    found.sort();
+    Ok(())
+}
+
+fn without_face(folder: &Path) -> Result<()> {
+    let mut photos = vec![];
+    photos_in(folder, &mut photos)?;
+    let mut false_faces = 0;
+    for path in &photos {
+        if let Some(face) = open(path).ok().and_then(|frame| find_face(&frame)) {
+            false_faces += 1;
+            println!("{}: confidence {:.3}, misfit {:.3}", path.display(), face.confidence, face.misfit);
+        }
+    }
+    println!("\nfaces in {} photos that show none: {false_faces}", photos.len());
+    Ok(())
+}
+
+const YAWS: [(f64, View); 5] = [
+    (0.0, View::FaceFrontal),
+    (45.0, View::FaceRight45),
+    (-45.0, View::FaceLeft45),
+    (90.0, View::FaceRight90),
+    (-90.0, View::FaceLeft90),
+];
+const SIZE: (u32, u32) = (1800, 2400);
+
+#[derive(Default)]
+struct OfView {
+    photos: usize,
+    found: usize,
+    named: usize,
+    contradicted: usize,
+    pose_off: Vec<f64>,
+    landmarks_off: Vec<f64>,
+    iris_off: Vec<f64>,
+    pupils_off: Vec<f64>,
+    laid: usize,
+    laid_off: Vec<f64>,
+}
+
+fn heads(count: u64) -> Result<()> {
+    let protocol = Protocol::from_toml(include_str!("../../../config/protocols/standard-3.toml"))?;
+    let mut views: Vec<OfView> = YAWS.iter().map(|_| OfView::default()).collect();
+    for seed in 0..count {
+        let head = Head::new(40_000 + seed, Course::of_final_loss(0.2), HeadStyle::default());
+        let (first, second) = (head.session(0, 2, 0.5), head.session(1, 2, 0.5));
+        for ((yaw, view), told) in YAWS.iter().zip(&mut views) {
+            let (before, after) = (first.shoot(*yaw, 1, SIZE), second.shoot(*yaw, 1, SIZE));
+            let frames = [&before, &after].map(frame);
+            for (photo, frame) in [&before, &after].into_iter().zip(&frames) {
+                told.look(photo, frame, view, &protocol);
+            }
+            told.lay(&before, &after, &frames, &protocol);
+        }
+    }
+    println!(
+        "\n## Rendered heads\n\n| View | Faces found | View told right | contradicted | Pose off: median, worst | Landmarks off, mm: median, 95th | Scale off, %: iris | pupils | Laid over | Registration off, mm: median, 95th |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for ((_, view), told) in YAWS.iter().zip(views) {
+        told.print(view);
+    }
+    Ok(())
+}
+
+fn frame(photo: &HeadPhoto) -> Frame {
+    let table: Vec<u16> = (0..=255u8).map(|c| (to_linear(f64::from(c) / 255.0) * 65535.0).round() as u16).collect();
+    let linear = photo.srgb.iter().map(|&code| table[usize::from(code)]).collect();
+    Frame { width: photo.width as usize, height: photo.height as usize, linear }
+}
+
+fn bounds(photo: &HeadPhoto) -> [f64; 4] {
+    photo.landmarks_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
+        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
+    })
+}
+
+/// Landmarks that the pose turns towards the camera.
+fn seen_landmarks(photo: &HeadPhoto) -> Vec<usize> {
+    let facing = |normal: &[f64; 3]| photo.pose.turn(*normal)[2];
+    cicatrix_face::normals().iter().enumerate().filter(|(_, n)| facing(n) > 0.5).map(|(i, _)| i).collect()
+}
+
+impl OfView {
+    fn look(&mut self, photo: &HeadPhoto, frame: &Frame, view: &View, protocol: &Protocol) {
+        self.photos += 1;
+        let described = Photo { bytes: &[], extension: "jpg", px_per_mm: None, view: Some(view), regions: &[] };
+        let survey = Survey::of(frame, &described, protocol);
+        let Some(face) = survey.face else { return };
+        self.found += 1;
+        self.named += usize::from(view_of(&face.pose) == *view);
+        self.contradicted += usize::from(contradicts(&face.pose, view));
+        self.pose_off.push(face.pose.turned_against(&photo.pose));
+        for i in seen_landmarks(photo) {
+            let (seen, is) = (face.landmarks_px[i], photo.landmarks_px[i]);
+            self.landmarks_off.push((seen[0] - is[0]).hypot(seen[1] - is[1]) / photo.px_per_mm);
+        }
+        let off = 100.0 * (survey.scale.px_per_mm / photo.px_per_mm - 1.0);
+        match survey.scale.source {
+            ScaleSource::Iris => self.iris_off.push(off),
+            ScaleSource::Pupils => self.pupils_off.push(off),
+            _ => {}
+        }
+    }
+
+    fn lay(&mut self, before: &HeadPhoto, after: &HeadPhoto, frames: &[Frame; 2], protocol: &Protocol) {
+        let part = |photo: &HeadPhoto, frame| Part::of(frame, Some(bounds(photo)), protocol.align.precision);
+        let Ok(overlay) = Overlay::of(&part(before, &frames[0]), &part(after, &frames[1]), &protocol.align) else {
+            return;
+        };
+        self.laid += 1;
+        for i in seen_landmarks(before) {
+            let (at, is) = (overlay.map(before.landmarks_px[i]), after.landmarks_px[i]);
+            self.laid_off.push((at[0] - is[0]).hypot(at[1] - is[1]) / after.px_per_mm);
+        }
+    }
+
+    fn print(mut self, view: &View) {
+        let at = |values: &mut Vec<f64>, share: f64| {
+            values.sort_by(f64::total_cmp);
+            values
+                .get(((values.len() as f64 - 1.0) * share).max(0.0) as usize)
+                .map_or("–".to_owned(), |v| format!("{v:.2}"))
+        };
+        let spread = |values: &[f64]| match values.len() {
+            0 => "–".to_owned(),
+            n => {
+                let mean = values.iter().sum::<f64>() / n as f64;
+                let rms = (values.iter().map(|v| v * v).sum::<f64>() / n as f64).sqrt();
+                format!("{mean:+.1}, rms {rms:.1} ({n})")
+            }
+        };
+        println!(
+            "| {view} | {} of {} | {} | {} | {}°, {}° | {}, {} | {} | {} | {} of {} | {}, {} |",
+            self.found,
+            self.photos,
+            self.named,
+            self.contradicted,
+            at(&mut self.pose_off, 0.5),
+            at(&mut self.pose_off, 1.0),
+            at(&mut self.landmarks_off, 0.5),
+            at(&mut self.landmarks_off, 0.95),
+            spread(&self.iris_off),
+            spread(&self.pupils_off),
+            self.laid,
+            self.photos / 2,
+            at(&mut self.laid_off, 0.5),
+            at(&mut self.laid_off, 0.95),
+        );
+    }
+}

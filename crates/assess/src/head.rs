@@ -1,0 +1,64 @@
+//! What a photo of a head says beside its skin: which view it is, and how the head is turned.
+
+use cicatrix_locate::{Face, Pose, contradicts, find_face, view_of};
+use cicatrix_model::{Reason, View};
+use cicatrix_photo::{Frame, Rejection};
+
+use crate::gate::{Gate, GateSettings};
+
+/// Whether a photo may show more than skin, so that skin has to be looked for.
+pub(crate) fn shows_more_than_skin(view: Option<&View>) -> bool {
+    !matches!(view, None | Some(View::Closeup(_)))
+}
+
+/// Whether a photo claims to show a face.
+pub(crate) fn is_of_face(view: Option<&View>) -> bool {
+    !matches!(view, None | Some(View::Closeup(_) | View::Body(_)))
+}
+
+/// The face of a photo, looked for where its view may show one.
+pub(crate) fn face(frame: &Frame, view: Option<&View>) -> Option<Face> {
+    match view {
+        Some(View::Closeup(_) | View::Body(_)) => None,
+        _ => find_face(frame),
+    }
+}
+
+/// The box around a face, `[left, top, right, bottom]`, px.
+pub(crate) fn bounds(face: &Face) -> [f64; 4] {
+    face.landmarks_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y, _]| {
+        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
+    })
+}
+
+/// A baseline that shows another view than its name claims is none.
+pub(crate) fn check_view(face: &Face, view: Option<&View>) -> Result<(), Rejection> {
+    match view.filter(|view| contradicts(&face.pose, view)) {
+        Some(claimed) => Err(Rejection::new(Reason::ViewMismatch, mismatch(&face.pose, claimed))),
+        None => Ok(()),
+    }
+}
+
+fn mismatch(pose: &Pose, claimed: &View) -> String {
+    format!("the head is turned by {:.0}°, which is {}, not {claimed}", pose.yaw_deg, view_of(pose))
+}
+
+/// Reads view and pose of a follow-up; says in words what is wrong with the view.
+pub(crate) fn read(
+    gate: &mut Gate,
+    face: &Face,
+    baseline: Option<&Pose>,
+    view: Option<&View>,
+    g: &GateSettings,
+) -> Option<String> {
+    gate.note("yaw_deg", face.pose.yaw_deg);
+    gate.note("pitch_deg", face.pose.pitch_deg);
+    let wrong = view.filter(|view| contradicts(&face.pose, view));
+    if wrong.is_some() {
+        gate.read("shows_its_view", 0.0, [0.5, 0.5], Reason::ViewMismatch);
+    }
+    if let Some(baseline) = baseline {
+        gate.read("head_turn_deg", face.pose.turned_against(baseline), g.head_turn_deg, Reason::PoseOff);
+    }
+    wrong.map(|claimed| mismatch(&face.pose, claimed))
+}
