@@ -9,6 +9,8 @@
 mod clinic;
 mod environment;
 mod export;
+#[cfg(feature = "face")]
+mod faces;
 mod faults;
 mod interruption;
 mod one_photo;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Longer than any command here takes, also on a busy machine: beyond it the program hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// Pause between two looks at something that is awaited.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 

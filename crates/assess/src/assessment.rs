@@ -153,7 +153,7 @@ pub fn assess(
         warnings: gate.reasons(GateVerdict::Warn),
         readings: gate.readings,
         regions,
-        registration: overlay.quality().clone(),
+        registration: *overlay.quality(),
         scale: reference.scale,
         mask_digest: reference.mask_digest.clone(),
         colour: chart.calibration(reference.chart.is_trusted()),

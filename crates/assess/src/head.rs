@@ -11,17 +11,9 @@ pub(crate) fn shows_more_than_skin(view: Option<&View>) -> bool {
     !matches!(view, None | Some(View::Closeup(_)))
 }
 
-/// Whether a photo claims to show a face.
-pub(crate) fn is_of_face(view: Option<&View>) -> bool {
-    !matches!(view, None | Some(View::Closeup(_) | View::Body(_)))
-}
-
 /// The face of a photo, looked for where its view may show one.
 pub(crate) fn face(frame: &Frame, view: Option<&View>) -> Option<Face> {
-    match view {
-        Some(View::Closeup(_) | View::Body(_)) => None,
-        _ => find_face(frame),
-    }
+    if view.is_none_or(View::is_face) { find_face(frame) } else { None }
 }
 
 /// The box around a face, `[left, top, right, bottom]`, px.

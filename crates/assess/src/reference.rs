@@ -78,7 +78,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
             Err(refusal) => refused.push(refusal),
         }
     }
-    let stands_for_units = head::is_of_face(photo.view) && located.iter().all(|(region, _)| region.is_whole());
+    let stands_for_units = photo.view.is_some_and(View::is_face) && located.iter().all(|(region, _)| region.is_whole());
     // Of a close-up all is registered, of a head the part that shows the patient.
     let boxes = located.iter().map(|(region, _)| region.bounds()).chain(face.iter().map(head::bounds));
     let bounds = skin.as_ref().and_then(|_| boxes.reduce(around_both));

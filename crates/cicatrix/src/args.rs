@@ -384,12 +384,16 @@ pub(crate) struct AccuracyArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct CalibrateArgs {
     /// Database with results and its truth, DB=TRUTH.json; may be given several times
-    #[arg(long = "from", value_name = "DB=TRUTH", required_unless_present = "repeats")]
+    #[arg(long = "from", value_name = "DB=TRUTH", required_unless_present_any = ["repeats", "faces"])]
     pub(crate) from: Vec<String>,
     /// Database of a clinic whose sessions have two shots of a view: the table in force with this clinic's own error
     /// between shots
     #[arg(long, value_name = "DB", conflicts_with = "from")]
     pub(crate) repeats: Option<String>,
+    /// Database with results of faces and its truth, DB=TRUTH.json; may be given several times: the table in force with what
+    /// regions of faces stray beyond it
+    #[arg(long, value_name = "DB=TRUTH", conflicts_with_all = ["from", "repeats"])]
+    pub(crate) faces: Vec<String>,
     /// Name of the table with its version
     #[arg(long)]
     pub(crate) id: String,

@@ -14,6 +14,8 @@ mod canonical;
 #[cfg(any(feature = "networks", test))]
 mod detector;
 #[cfg(any(feature = "networks", test))]
+mod fit;
+#[cfg(any(feature = "networks", test))]
 mod mesh;
 #[cfg(feature = "networks")]
 mod network;

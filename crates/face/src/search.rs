@@ -3,9 +3,9 @@
 use cicatrix_photo::Frame;
 
 use crate::detector::{self, Candidate, candidates, sigmoid};
+use crate::fit::{Fit, fit};
 use crate::mesh::{self, around, around_landmarks, landmarks_px};
 use crate::network::{Networks, networks};
-use crate::pose::{Fit, fit};
 use crate::preview::{Preview, Square};
 use crate::{Face, LANDMARKS};
 

@@ -52,10 +52,7 @@ fn by_eyes(length_px: f64, [mean_mm, sd_mm]: [f64; 2], source: ScaleSource) -> S
 }
 
 fn nominal(frame: &Frame, view: Option<&View>) -> Scale {
-    let shows_mm = match view {
-        Some(View::Closeup(_) | View::Body(_)) | None => CLOSEUP_MM,
-        Some(_) => FACE_MM,
-    };
+    let shows_mm = if view.is_some_and(View::is_face) { FACE_MM } else { CLOSEUP_MM };
     let px_per_mm = frame.width.max(frame.height) as f64 / shows_mm;
     Scale { px_per_mm, source: ScaleSource::Unknown, relative_sd: NOMINAL_SD }
 }

@@ -30,6 +30,13 @@ pub enum View {
     Body(String),
 }
 
+impl View {
+    /// Whether it shows a face, of which there are units.
+    pub fn is_face(&self) -> bool {
+        !matches!(self, View::Closeup(_) | View::Body(_))
+    }
+}
+
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::quantile::{mean, t975};
+use crate::region::RegionError;
 
 /// Error of a measure in one tier, ln units for ratio measures, else the measure's unit, after β.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +88,9 @@ pub struct Calibration {
     pub n_changes: usize,
     #[serde(rename = "measure")]
     pub measures: Vec<MeasureError>,
+    /// What changes of regions of faces stray beyond that.
+    #[serde(rename = "region", default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionError>,
 }
 
 /// Why a table cannot be made or read.
@@ -110,7 +114,7 @@ impl Calibration {
         toml::to_string(self).expect("a table of plain values can be written")
     }
 
-    /// Id with the start of a digest over the content, `rendered-2@0123abcd`: a table that was written anew under its
+    /// Id with the start of a digest over the content, `rendered-3@0123abcd`: a table that was written anew under its
     /// old id is another one. Comments and layout of the file do not matter.
     pub fn stamp(&self) -> String {
         let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();

@@ -96,8 +96,8 @@ fn region_changes(
     calibration: &Calibration,
     stamp: &str,
 ) -> Vec<Change> {
-    let rows = calibration.measures.iter().filter_map(|row| {
-        let estimate = compare(row, before, after)?;
+    let rows = calibration.measures_in(Some(&series.view), region).filter_map(|row| {
+        let estimate = compare(&row, before, after)?;
         Some(Change {
             session: session.session,
             view: series.view.clone(),
@@ -181,8 +181,7 @@ fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::TierError;
-    use crate::sample::shot;
+    use crate::sample::{shot, table};
     use cicatrix_model::View;
 
     fn session(day: i8, baseline: bool, values: &[f64]) -> SeriesSession {
@@ -196,28 +195,6 @@ mod tests {
             reasons: if values.is_empty() { vec![Reason::Blur] } else { vec![] },
             refused: vec![],
         }
-    }
-
-    fn table(sd: f64) -> Calibration {
-        let tier = QualityTier::Clinic;
-        let tiers = vec![TierError {
-            tier,
-            sd_shot: 0.0,
-            sd_session: sd,
-            n_subjects: 50,
-            n_changes: 100,
-            sd_upper_factor: 1.2,
-        }];
-        let measures = vec![MeasureError {
-            measure: Measure::Psi,
-            beta: 1.0,
-            bias: 0.0,
-            proportion: 0.0,
-            covariates: vec![],
-            widening: vec![],
-            tiers,
-        }];
-        Calibration { id: "t-1".into(), made: String::new(), sets: vec![], n_subjects: 50, n_changes: 100, measures }
     }
 
     fn verdicts(sessions: Vec<SeriesSession>) -> Vec<ChangeVerdict> {

@@ -190,6 +190,7 @@ mod tests {
             n_subjects: 60,
             n_changes: 120,
             measures: vec![row()],
+            regions: vec![],
         };
         let own = recalibrate(&base, "own-1", "2026-01-01", "clinic", &visits(40, 0.03)).unwrap();
         let tier = &own.measures[0].tiers[0];

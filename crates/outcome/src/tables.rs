@@ -82,6 +82,7 @@ pub fn calibrate(
         n_subjects: found,
         n_changes: cases.len(),
         measures: Measure::ALL.iter().filter(|m| has_interval(**m)).filter_map(|&m| measure_error(m, cases)).collect(),
+        regions: vec![],
     })
 }
 

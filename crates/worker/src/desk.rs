@@ -324,7 +324,7 @@ fn observations(
         region: region.region.clone(),
         measure: value.measure,
         value: value.value,
-        error: calibration.measure(value.measure).and_then(|m| {
+        error: calibration.measure_in(value.measure, Some(&run.photo.view), &region.region).and_then(|m| {
             let readings = GateReading::of_region(&measurement.readings, &region.region);
             let reading = |name: &str| readings.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
             m.of_value(tier, value.value, reading)
@@ -391,7 +391,7 @@ mod tests {
             cpu_limit: Duration::from_secs(1),
             wall_limit: Duration::from_secs(1),
         };
-        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-2.toml")).unwrap();
+        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-3.toml")).unwrap();
         let settings = DeskSettings { protocol: protocol.clone(), calibration, program_version: "0".to_owned() };
         let source = Arc::new(Withheld { store: MemoryStore::new(), itself });
         Desk::new(source, None, PixelPool::new(pixels, protocol), settings)

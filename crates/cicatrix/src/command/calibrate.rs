@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_outcome::{Calibration, CalibrationCase, calibrate, recalibrate};
+use cicatrix_model::Region;
+use cicatrix_outcome::{CalibrationCase, calibrate, recalibrate};
 
 use crate::args::CalibrateArgs;
 use crate::command::export::open_existing;
@@ -22,7 +23,18 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -
             recalibrate(&settings.calibration()?, &args.id, &made, db, &visits)
                 .map_err(|e| exit::bad_input(e.to_string()))?
         }
-        None => from_truth(args, &made).await?,
+        None if !args.faces.is_empty() => {
+            let (sets, cases) = cases(&args.faces).await?;
+            settings
+                .calibration()?
+                .with_regions(&args.id, &made, &sets, &cases)
+                .map_err(|e| exit::bad_input(e.to_string()))?
+        }
+        None => {
+            let (sets, cases) = cases(&args.from).await?;
+            let cases: Vec<CalibrationCase> = cases.into_iter().map(|(_, case)| case).collect();
+            calibrate(&args.id, &made, &sets, &cases).map_err(|e| exit::bad_input(e.to_string()))?
+        }
     };
     let text = table.to_toml();
     if args.output == Path::new("-") {
@@ -34,20 +46,24 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -
     Ok(exit::DONE)
 }
 
-async fn from_truth(args: &CalibrateArgs, made: &str) -> anyhow::Result<Calibration> {
-    let mut cases = Vec::new();
-    let mut sets = Vec::new();
-    for pair in &args.from {
+/// The names of sets, and their changes of known truth with the region of each.
+async fn cases(pairs: &[String]) -> anyhow::Result<(Vec<String>, Vec<(Region, CalibrationCase)>)> {
+    let (mut sets, mut cases) = (Vec::new(), Vec::new());
+    for pair in pairs {
         let place = Place::of(pair)?;
         let (_, found) = place.read().await?;
-        cases.extend(found.into_iter().map(|case| CalibrationCase {
-            subject: format!("{}/{}", place.name, case.patient),
-            baseline: case.before,
-            follow_up: case.after,
-            true_ln: case.true_change.ln_1p(),
-            unchanged: case.unchanged,
-        }));
+        for case in found {
+            let region = Region::new(case.region).context("a region of the results")?;
+            let case = CalibrationCase {
+                subject: format!("{}/{}", place.name, case.patient),
+                baseline: case.before,
+                follow_up: case.after,
+                true_ln: case.true_change.ln_1p(),
+                unchanged: case.unchanged,
+            };
+            cases.push((region, case));
+        }
         sets.push(place.name);
     }
-    calibrate(&args.id, made, &sets, &cases).map_err(|e| exit::bad_input(e.to_string()))
+    Ok((sets, cases))
 }

@@ -139,7 +139,7 @@ fn described_json(
             Ok(region) => json!({
                 "region": region.name,
                 "polygon_px": region.polygon_px,
-                "holes_px": region.holes.iter().map(|hole| hole.points()).collect::<Vec<_>>(),
+                "holes_px": region.holes.iter().map(cicatrix_locate::Outline::points).collect::<Vec<_>>(),
                 "skin_share": skin_share(survey, region),
             }),
             Err(problem) => json!({"region": problem.region, "problem": problem.detail}),

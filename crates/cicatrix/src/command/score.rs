@@ -36,7 +36,7 @@ pub(crate) fn score(args: &ScoreArgs, settings: &Config, global: &Global) -> any
         false => Some(measured(&reference, &Described::of(&args.photo, args)?, false, &protocol)?),
     };
     let rows = match &follow_up {
-        Some(follow_up) => against(&baseline, follow_up, &settings.calibration()?),
+        Some(follow_up) => against(&baseline, follow_up, described.view.as_ref(), &settings.calibration()?),
         None => vec![],
     };
     if global.json {
@@ -125,14 +125,19 @@ fn measured(
 /// One region and measure against the baseline.
 type Row = (Region, Measure, Estimate);
 
-fn against(baseline: &Measurement, follow_up: &Measurement, calibration: &Calibration) -> Vec<Row> {
+fn against(
+    baseline: &Measurement,
+    follow_up: &Measurement,
+    view: Option<&View>,
+    calibration: &Calibration,
+) -> Vec<Row> {
     let pairs = baseline.regions.iter().filter_map(|before| {
         let after = follow_up.regions.iter().find(|r| r.region == before.region)?;
         Some((&before.region, shot(baseline, before, true), shot(follow_up, after, false)))
     });
     let rows = pairs.flat_map(|(region, before, after)| {
-        let estimates = calibration.measures.iter().filter_map(move |row| {
-            let estimate = compare(row, std::slice::from_ref(&before), std::slice::from_ref(&after))?;
+        let estimates = calibration.measures_in(view, region).filter_map(move |row| {
+            let estimate = compare(&row, std::slice::from_ref(&before), std::slice::from_ref(&after))?;
             Some((region.clone(), row.measure, estimate))
         });
         estimates.collect::<Vec<Row>>()

@@ -83,7 +83,7 @@ impl Paint {
         let place = [x.abs(), y];
         let off = |to: [f32; 2]| (place[0] - to[0]).hypot(place[1] - to[1]);
         let [parting, corner] = self.mouth;
-        let has_beard = self.style.beard && y < BEARD_Y - 0.25 * (45.0 - x.abs()).max(0.0).min(20.0) + 8.0;
+        let has_beard = self.style.beard && y < BEARD_Y - 0.25 * (45.0 - x.abs()).clamp(0.0, 20.0) + 8.0;
         if contains(&self.eye, place) {
             return match off(self.iris) {
                 r if r < PUPIL_RADIUS => plain(PUPIL),
