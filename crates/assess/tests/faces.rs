@@ -1,6 +1,7 @@
 //! Heads in the standard views: the units of the face, the view that a name claims, the pose of the baseline.
 
 #![cfg(feature = "face")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::OnceLock;
 
