@@ -168,14 +168,6 @@ fn extent(face: &Face) -> f64 {
     range(0).max(range(1))
 }
 
-/// The landmark of the other half: what a mirror shows in its place.
-fn partner(landmark: usize) -> usize {
-    let shape = cicatrix_face::canonical_mm();
-    let [x, y, z] = shape[landmark];
-    let off = |p: &[f64; 3]| (p[0] + x).powi(2) + (p[1] - y).powi(2) + (p[2] - z).powi(2);
-    (0..shape.len()).min_by(|&a, &b| off(&shape[a]).total_cmp(&off(&shape[b]))).unwrap_or(landmark)
-}
-
 fn row(name: &str, own: &Face, tried: &[(Frame, Move)]) {
     let (mut off, mut overlaps, mut found, mut kept) = (vec![], vec![], 0, 0);
     for (frame, how) in tried {
@@ -185,7 +177,7 @@ fn row(name: &str, own: &Face, tried: &[(Frame, Move)]) {
         let size = how.scale * extent(own);
         for (i, point) in own.landmarks_px.iter().enumerate() {
             let expected = how.forward([point[0], point[1]]);
-            let seen = face.landmarks_px[if how.mirrored { partner(i) } else { i }];
+            let seen = face.landmarks_px[if how.mirrored { cicatrix_face::partner(i) } else { i }];
             off.push(100.0 * (seen[0] - expected[0]).hypot(seen[1] - expected[1]) / size);
         }
         overlaps.extend(overlaps_of(own, &face, frame, how));

@@ -16,6 +16,14 @@ pub fn triangles() -> &'static [[usize; 3]] {
     TRIANGLES.get_or_init(|| OBJ.lines().filter_map(|line| line.strip_prefix("f ")).filter_map(triangle).collect())
 }
 
+/// The vertex of the other half of the face; itself in the middle.
+pub fn partner(vertex: usize) -> usize {
+    let shape = canonical_mm();
+    let [x, y, z] = shape[vertex];
+    let off = |p: &[f64; 3]| (p[0] + x).powi(2) + (p[1] - y).powi(2) + (p[2] - z).powi(2);
+    (0..shape.len()).min_by(|&a, &b| off(&shape[a]).total_cmp(&off(&shape[b]))).unwrap_or(vertex)
+}
+
 /// Normal of the surface at each vertex, length one: the mean of the triangles around it by their areas.
 pub fn normals() -> &'static [[f64; 3]] {
     static NORMALS: OnceLock<Vec<[f64; 3]>> = OnceLock::new();
@@ -64,6 +72,7 @@ mod tests {
         let (right_eye, left_eye) = (canonical_mm()[33], canonical_mm()[263]);
         assert!(right_eye[0] < 0.0 && left_eye[0] > 0.0);
         assert!(normals()[1][2] > 0.5 && normals()[50][0] < 0.0, "they point outwards");
+        assert_eq!((partner(33), partner(263), partner(1)), (263, 33, 1));
         let width = canonical_mm()[454][0] - canonical_mm()[234][0];
         assert!((120.0..170.0).contains(&width), "{width}");
     }

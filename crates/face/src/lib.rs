@@ -25,7 +25,7 @@ mod preview;
 #[cfg(feature = "networks")]
 mod search;
 
-pub use canonical::{canonical_mm, normals, triangles};
+pub use canonical::{canonical_mm, normals, partner, triangles};
 pub use pose::Pose;
 
 /// Landmarks of a face.

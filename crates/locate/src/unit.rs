@@ -3,7 +3,7 @@
 //! Outlines are landmarks of `cicatrix-face`. Those of the right half were drawn by hand on the average face, the left ones
 //! are their mirror images; forehead, temples, cheeks and chin were looked at on a real face too.
 
-use cicatrix_face::{Face, canonical_mm, normals};
+use cicatrix_face::{Face, canonical_mm, normals, partner};
 use cicatrix_model::Region;
 
 use crate::region::{LocatedRegion, Outline};
@@ -73,14 +73,6 @@ fn all() -> Vec<(String, Vec<usize>)> {
 fn across(half: &[usize]) -> Vec<usize> {
     let left = half.iter().rev().map(|&i| partner(i));
     half.iter().copied().chain(left.filter(|i| !half.contains(i))).collect()
-}
-
-/// The landmark of the other half; itself in the middle.
-fn partner(landmark: usize) -> usize {
-    let shape = canonical_mm();
-    let [x, y, z] = shape[landmark];
-    let off = |p: &[f64; 3]| (p[0] + x).powi(2) + (p[1] - y).powi(2) + (p[2] - z).powi(2);
-    (0..shape.len()).min_by(|&a, &b| off(&shape[a]).total_cmp(&off(&shape[b]))).unwrap_or(landmark)
 }
 
 /// In quarters of a pixel: machines differ in the last bits of a landmark, and a region should be the same everywhere.

@@ -78,11 +78,11 @@ async fn choose(ledger: &Ledger, args: &CompareArgs) -> anyhow::Result<Chosen> {
         ("view", view.as_deref()),
         ("session", args.session.as_deref()),
         ("state", Some("measured")),
-        ("is_reference", Some("0")),
     ];
     let matching: Vec<(&str, &str)> = asked.iter().filter_map(|(column, value)| Some((*column, (*value)?))).collect();
-    let wanted = ["session", "view", "clinic_id", "source", "run_id", "provenance"];
+    let wanted = ["session", "view", "clinic_id", "source", "run_id", "is_reference"];
     let mut found = rows(ledger, Table::Photos, &matching, &wanted).await?;
+    found.retain(|row| row[5] != "1");
     let clinics: std::collections::BTreeSet<&String> = found.iter().map(|row| &row[2]).collect();
     if clinics.len() > 1 {
         let names: Vec<&str> = clinics.into_iter().map(String::as_str).collect();
