@@ -11,7 +11,7 @@ use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
 
 const SIZE: (u32, u32) = (1500, 2000);
 
-/// A head with half of its forehead under hair, in a careful clinic: two sessions, a photo of each yaw.
+/// A head in a careful clinic: two sessions, a photo of each yaw.
 fn course() -> &'static Vec<(f64, [HeadPhoto; 2])> {
     static COURSE: OnceLock<Vec<(f64, [HeadPhoto; 2])>> = OnceLock::new();
     COURSE.get_or_init(|| {
