@@ -12,7 +12,7 @@ use cicatrix_assess::{Overlay, Part, Photo, Protocol, Survey};
 use cicatrix_locate::{Face, LocatedRegion, contradicts, find_face, units, view_of};
 use cicatrix_model::{ScaleSource, View};
 use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
-use cicatrix_photo::{Frame, Limits, decode, to_linear};
+use cicatrix_photo::{Bounds, Frame, Limits, Overview, decode, to_linear};
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
@@ -100,7 +100,7 @@ fn clutter(x: usize, y: usize) -> [u16; 3] {
 
 fn real(path: &Path) -> Result<()> {
     let frame = open(path)?;
-    let own = find_face(&frame).context("no face was found in the photo as it is")?;
+    let own = find_face(&Overview::of(&frame)).context("no face was found in the photo as it is")?;
     let (w, h) = (frame.width as f64, frame.height as f64);
     let middle = [0.5 * (w - 1.0), 0.5 * (h - 1.0)];
     let face_px = extent(&own);
@@ -161,17 +161,14 @@ fn real(path: &Path) -> Result<()> {
 
 /// Larger side of the box around the landmarks.
 fn extent(face: &Face) -> f64 {
-    let range = |k: usize| {
-        let values = face.landmarks_px.iter().map(|p| p[k]);
-        values.clone().fold(f64::MIN, f64::max) - values.fold(f64::MAX, f64::min)
-    };
-    range(0).max(range(1))
+    let b = Bounds::around(face.landmarks_px.iter().map(|[x, y, _]| [*x, *y]));
+    b.width().max(b.height())
 }
 
 fn row(name: &str, own: &Face, tried: &[(Frame, Move)]) {
     let (mut off, mut overlaps, mut found, mut kept) = (vec![], vec![], 0, 0);
     for (frame, how) in tried {
-        let Some(face) = find_face(frame) else { continue };
+        let Some(face) = find_face(&Overview::of(frame)) else { continue };
         found += 1;
         kept += usize::from(view_of(&face.pose) == view_of(&own.pose));
         let size = how.scale * extent(own);
@@ -206,12 +203,12 @@ fn overlaps_of(own: &Face, face: &Face, frame: &Frame, how: &Move) -> Vec<f64> {
     };
     let pairs = after.iter().filter_map(|a| Some((before.iter().find(|b| name(b) == a.name.as_str())?, a)));
     let overlap = |(before, after): (&LocatedRegion, &LocatedRegion)| {
-        let [left, top, right, bottom] = after.bounds();
+        let b = after.bounds();
         let (mut both, mut either) = (0.0, 0.0);
-        let pace = (right - left).max(bottom - top) / 120.0;
+        let pace = b.width().max(b.height()) / 120.0;
         for j in -20..=140 {
             for i in -20..=140 {
-                let place = [left + f64::from(i) * pace, top + f64::from(j) * pace];
+                let place = [b.left + f64::from(i) * pace, b.top + f64::from(j) * pace];
                 let (a, b) = (before.contains(how.back(place)), after.contains(place));
                 both += f64::from(u8::from(a && b));
                 either += f64::from(u8::from(a || b));
@@ -240,7 +237,7 @@ fn without_face(folder: &Path) -> Result<()> {
     photos_in(folder, &mut photos)?;
     let mut false_faces = 0;
     for path in &photos {
-        if let Some(face) = open(path).ok().and_then(|frame| find_face(&frame)) {
+        if let Some(face) = open(path).ok().and_then(|frame| find_face(&Overview::of(&frame))) {
             false_faces += 1;
             println!("{}: confidence {:.3}, misfit {:.3}", path.display(), face.confidence, face.misfit);
         }
@@ -303,12 +300,6 @@ fn frame(photo: &HeadPhoto) -> Frame {
     Frame { width: photo.width as usize, height: photo.height as usize, linear }
 }
 
-fn bounds(photo: &HeadPhoto) -> [f64; 4] {
-    photo.landmarks_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
-        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
-    })
-}
-
 /// Landmarks that the pose turns towards the camera.
 fn seen_landmarks(photo: &HeadPhoto) -> Vec<usize> {
     let facing = |normal: &[f64; 3]| photo.pose.turn(*normal)[2];
@@ -338,7 +329,9 @@ impl OfView {
     }
 
     fn lay(&mut self, before: &HeadPhoto, after: &HeadPhoto, frames: &[Frame; 2], protocol: &Protocol) {
-        let part = |photo: &HeadPhoto, frame| Part::of(frame, Some(bounds(photo)), protocol.align.precision);
+        let part = |photo: &HeadPhoto, frame| {
+            Part::of(frame, Some(Bounds::around(photo.landmarks_px.iter().copied())), protocol.align.precision)
+        };
         let Ok(overlay) = Overlay::of(&part(before, &frames[0]), &part(after, &frames[1]), &protocol.align) else {
             return;
         };

@@ -3,7 +3,7 @@
 use cicatrix_align::Quality;
 use cicatrix_locate::{Face, SkinMap};
 use cicatrix_model::{GateReading, GateVerdict, Measure, Measured, QualityTier, Reason, Region, Scale, View};
-use cicatrix_photo::{Frame, Metadata, decode, exposure};
+use cicatrix_photo::{Bounds, Frame, Metadata, Overview, decode, exposure};
 use serde::{Deserialize, Serialize};
 
 use crate::chart::{Chart, ColourCalibration};
@@ -12,9 +12,9 @@ use crate::head;
 use crate::overlay::{Overlay, Part};
 use crate::picture;
 use crate::protocol::Protocol;
-use crate::reference::{Photo, Reference, seeds};
+use crate::reference::{Photo, Reference};
 use crate::region_follow_up::{Laid, RegionFollowUp, read_exposure};
-use crate::survey::skin_bounds;
+use crate::survey::patient;
 
 /// What became of a photo.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,22 +91,23 @@ pub fn assess(
     if let Some(quality) = metadata.jpeg_quality {
         gate.read("jpeg_quality", quality, protocol.gate.jpeg_quality, Reason::Recompressed);
     }
-    let face = if itself { None } else { head::face(&frame, photo.view) };
+    let overview = Overview::of(&frame);
+    let face = if itself { None } else { head::face(&overview, photo.view) };
     let wrong_view =
         face.as_ref().and_then(|face| head::read(&mut gate, face, reference.pose.as_ref(), photo.view, &protocol.gate));
     if let Some(detail) = wrong_view {
         return Assessment::NotMeasurable { reasons: vec![Reason::ViewMismatch], detail, readings: gate.readings };
     }
-    let bounds = shown(&frame, face.as_ref(), reference, protocol);
-    let overlay = match lay_over(reference, &frame, bounds, itself, protocol) {
-        Ok(overlay) => overlay,
-        Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
-    };
+    let overlay =
+        match lay_over(reference, &frame, shown(&overview, face.as_ref(), reference, protocol), itself, protocol) {
+            Ok(overlay) => overlay,
+            Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
+        };
     read_geometry(&mut gate, reference, overlay.quality(), protocol);
     let photo_stands = gate.reasons(GateVerdict::Fail).is_empty();
-    let own_chart = (!itself).then(|| Chart::of(&frame));
+    let own_chart = (!itself).then(|| Chart::of(&frame, &overview));
     let chart = own_chart.as_ref().unwrap_or(&reference.chart);
-    let skin = (reference.maps_skin && !itself).then(|| skin(&frame, reference, &overlay, protocol)).flatten();
+    let skin = if itself { None } else { skin(&overview, reference, &overlay, protocol) };
     let laid =
         Laid { frame: &frame, overlay: &overlay, chart, baseline_chart: &reference.chart, skin: skin.as_ref(), itself };
     let mut regions = Vec::new();
@@ -162,12 +163,12 @@ pub fn assess(
     }))
 }
 
-/// Where a follow-up shows skin, learned from the places to which the baseline's regions went.
-fn skin(frame: &Frame, reference: &Reference, overlay: &Overlay, protocol: &Protocol) -> Option<SkinMap> {
-    let areas = reference.regions.iter().map(|region| (&region.grid, &region.mask().region));
-    let places = areas.flat_map(|(grid, area)| seeds(grid).filter(|place| grid.value(area, *place) > Some(0.5)));
-    let known: Vec<[f64; 2]> = places.map(|place| overlay.map(place)).collect();
-    SkinMap::of(frame, reference.scale.px_per_mm * overlay.quality().scale, &known, &protocol.skin_limits())
+/// Where a follow-up shows skin, learned from the places to which the baseline's skin went; none where that was not looked
+/// for.
+fn skin(overview: &Overview, reference: &Reference, overlay: &Overlay, protocol: &Protocol) -> Option<SkinMap> {
+    let known: Vec<[f64; 2]> = reference.places_of_skin.as_ref()?.iter().map(|place| overlay.map(*place)).collect();
+    let px_per_mm = reference.scale.px_per_mm * overlay.quality().scale;
+    SkinMap::of(overview, px_per_mm, &known, &protocol.skin_limits())
 }
 
 /// A photo that cannot be laid over its baseline: what can be said of why.
@@ -182,7 +183,8 @@ fn unaligned(
     read_exposure(&mut gate, &exposure(&frame, |_, _| true), protocol);
     let mut reasons = gate.reasons(GateVerdict::Fail);
     let mirrored = frame.mirrored();
-    let bounds = shown(&mirrored, head::face(&mirrored, view).as_ref(), reference, protocol);
+    let overview = Overview::of(&mirrored);
+    let bounds = shown(&overview, head::face(&overview, view).as_ref(), reference, protocol);
     if lay_over(reference, &mirrored, bounds, false, protocol).is_ok() {
         reasons.insert(0, Reason::ViewMismatch);
         let detail = "it is mirrored: its mirror image can be laid over the baseline".to_owned();
@@ -192,19 +194,16 @@ fn unaligned(
     Assessment::NotMeasurable { reasons, detail, readings: gate.readings }
 }
 
-/// The box around the patient, where the photo may show more than skin.
-fn shown(frame: &Frame, face: Option<&Face>, reference: &Reference, protocol: &Protocol) -> Option<[f64; 4]> {
-    match face {
-        Some(face) => Some(head::bounds(face)),
-        None if reference.maps_skin => skin_bounds(frame, reference.scale.px_per_mm, protocol),
-        None => None,
-    }
+/// The box around the patient, where the baseline shows more than skin.
+fn shown(overview: &Overview, face: Option<&Face>, reference: &Reference, protocol: &Protocol) -> Option<Bounds> {
+    reference.places_of_skin.as_ref()?;
+    patient(overview, face, reference.scale.px_per_mm, protocol)
 }
 
 fn lay_over(
     reference: &Reference,
     frame: &Frame,
-    bounds: Option<[f64; 4]>,
+    bounds: Option<Bounds>,
     itself: bool,
     protocol: &Protocol,
 ) -> Result<Overlay, String> {

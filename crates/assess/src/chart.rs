@@ -2,7 +2,7 @@
 
 use cicatrix_align::{Grid, Patch};
 use cicatrix_card::{Card, Correction, cards};
-use cicatrix_photo::{Frame, Plane};
+use cicatrix_photo::{Frame, Overview, Plane};
 use serde::{Deserialize, Serialize};
 
 /// A card reaches so far beyond its patches, in steps between them: rim, shadow and blur.
@@ -31,8 +31,8 @@ pub enum ColourCalibration {
 }
 
 impl Chart {
-    pub(crate) fn of(frame: &Frame) -> Self {
-        let cards = cards(frame);
+    pub(crate) fn of(frame: &Frame, overview: &Overview) -> Self {
+        let cards = cards(frame, overview);
         let correction = cards.iter().find_map(Correction::of);
         Self { cards, correction }
     }

@@ -2,25 +2,18 @@
 
 use cicatrix_locate::{Face, Pose, contradicts, find_face, view_of};
 use cicatrix_model::{Reason, View};
-use cicatrix_photo::{Frame, Rejection};
+use cicatrix_photo::{Bounds, Overview, Rejection};
 
 use crate::gate::{Gate, GateSettings};
 
-/// Whether a photo may show more than skin, so that skin has to be looked for.
-pub(crate) fn shows_more_than_skin(view: Option<&View>) -> bool {
-    !matches!(view, None | Some(View::Closeup(_)))
-}
-
 /// The face of a photo, looked for where its view may show one.
-pub(crate) fn face(frame: &Frame, view: Option<&View>) -> Option<Face> {
-    if view.is_none_or(View::is_face) { find_face(frame) } else { None }
+pub(crate) fn face(overview: &Overview, view: Option<&View>) -> Option<Face> {
+    if view.is_none_or(View::is_face) { find_face(overview) } else { None }
 }
 
-/// The box around a face, `[left, top, right, bottom]`, px.
-pub(crate) fn bounds(face: &Face) -> [f64; 4] {
-    face.landmarks_px.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y, _]| {
-        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
-    })
+/// The box around a face.
+pub(crate) fn bounds(face: &Face) -> Bounds {
+    Bounds::around(face.landmarks_px.iter().map(|[x, y, _]| [*x, *y]))
 }
 
 /// A baseline that shows another view than its name claims is none.

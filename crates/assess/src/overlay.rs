@@ -4,7 +4,7 @@
 //! takes resolution from the skin: registered by the part around the face, a place is half as far off (`docs/faces.md`).
 
 use cicatrix_align::{AlignSettings, Precision, Prepared, Quality, Refusal, Registration, identity, register};
-use cicatrix_photo::Frame;
+use cicatrix_photo::{Bounds, Frame};
 
 /// A photo's part made ready for registration.
 #[derive(Debug, Clone)]
@@ -19,9 +19,9 @@ const ROOM: f64 = 0.1;
 const WORTH_CUTTING: f64 = 0.8;
 
 impl Part {
-    /// Of a frame within a box `[left, top, right, bottom]`, with room around it; all of it without one.
-    pub fn of(frame: &Frame, bounds: Option<[f64; 4]>, precision: Precision) -> Self {
-        match bounds.map(|bounds| cut(frame, bounds)).filter(|(part, _)| part.pixels() > 0) {
+    /// Of a frame within a box, with room around it; all of it without one.
+    pub fn of(frame: &Frame, bounds: Option<Bounds>, precision: Precision) -> Self {
+        match bounds.map(|bounds| cut(frame, &bounds)).filter(|(part, _)| part.pixels() > 0) {
             Some((part, origin)) if (part.pixels() as f64) < WORTH_CUTTING * frame.pixels() as f64 => {
                 Self { prepared: Prepared::new(&part, precision), origin_px: origin.map(|v| v as f64) }
             }
@@ -30,13 +30,13 @@ impl Part {
     }
 }
 
-fn cut(frame: &Frame, [left, top, right, bottom]: [f64; 4]) -> (Frame, [usize; 2]) {
-    let room = ROOM * (right - left).max(bottom - top);
+fn cut(frame: &Frame, bounds: &Bounds) -> (Frame, [usize; 2]) {
+    let b = bounds.grown(ROOM * bounds.width().max(bounds.height()));
     let within = |v: f64, end: usize| v.clamp(0.0, end as f64) as usize;
-    let (x0, y0) = (within(left - room, frame.width), within(top - room, frame.height));
-    let (x1, y1) = (within(right + room, frame.width), within(bottom + room, frame.height));
-    let rows = (y0..y1).flat_map(|y| &frame.linear[3 * (y * frame.width + x0)..3 * (y * frame.width + x1.max(x0))]);
-    (Frame { width: x1.saturating_sub(x0), height: y1.saturating_sub(y0), linear: rows.copied().collect() }, [x0, y0])
+    let (x0, y0) = (within(b.left, frame.width), within(b.top, frame.height));
+    let (x1, y1) = (within(b.right, frame.width).max(x0), within(b.bottom, frame.height).max(y0));
+    let rows = (y0..y1).flat_map(|y| &frame.linear[3 * (y * frame.width + x0)..3 * (y * frame.width + x1)]);
+    (Frame { width: x1 - x0, height: y1 - y0, linear: rows.copied().collect() }, [x0, y0])
 }
 
 /// Where the follow-up shows what the baseline shows.

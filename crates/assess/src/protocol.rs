@@ -90,7 +90,7 @@ impl Protocol {
         Ok(())
     }
 
-    pub(crate) fn skin_limits(&self) -> SkinLimits<'_> {
+    pub fn skin_limits(&self) -> SkinLimits<'_> {
         SkinLimits { foreign: &self.foreign, skin: &self.skin }
     }
 

@@ -1,17 +1,16 @@
 //! The baseline of a series, made ready once: features, scale, card, and its regions.
 
-use cicatrix_align::Grid;
 use cicatrix_card::Card;
 use cicatrix_locate::{Pose, Scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
-use cicatrix_photo::{Rejection, decode};
+use cicatrix_photo::{Bounds, Rejection, decode};
 use sha2::{Digest, Sha256};
 
 use crate::chart::Chart;
 use crate::head;
 use crate::overlay::Part;
 use crate::protocol::Protocol;
-use crate::region_reference::{RegionReference, Surroundings, grid};
+use crate::region_reference::{RegionReference, grid};
 use crate::survey::Survey;
 
 /// A photo as it comes: bytes, what its name claims, and what the manifest says of it.
@@ -38,16 +37,14 @@ pub struct Reference {
     pub(crate) scale: Scale,
     /// How the head is turned, where a face was found.
     pub(crate) pose: Option<Pose>,
-    /// Skin was looked for: a follow-up's hair and cloth have to be found too.
-    pub(crate) maps_skin: bool,
+    /// Places in the regions that are skin, px, where skin was looked for: what a follow-up's is learned from.
+    pub(crate) places_of_skin: Option<Vec<[f64; 2]>>,
     /// What is to be said of all its regions, if anything is.
     pub(crate) remark: Option<&'static str>,
     /// SHA-256 of masks and grids: two observations with the same digest were measured on the same skin.
     pub(crate) mask_digest: String,
 }
 
-/// Nodes from one place to the next at which known skin is read.
-const SEED_STEP: usize = 8;
 /// Said of the region `whole` of a face view.
 const WITHOUT_FACE: &str =
     "no face was found in the baseline's photo and no region is drawn on it: all of its skin is measured as one";
@@ -58,8 +55,9 @@ const MOST_NODES: usize = 4_000_000;
 /// another one can.
 pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Rejection> {
     let (frame, _) = decode(photo.bytes, photo.extension, &protocol.limits)?;
-    let Survey { face, scale, regions, skin, chart } = Survey::of(&frame, photo, protocol);
-    if let Some(face) = &face {
+    let survey = Survey::of(&frame, photo, protocol);
+    let (face, scale) = (&survey.face, survey.scale);
+    if let Some(face) = face {
         head::check_view(face, photo.view)?;
     }
     if scale.px_per_mm < protocol.gate.px_per_mm[1] {
@@ -67,21 +65,22 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
         return Err(Rejection::new(Reason::ResolutionLow, detail));
     }
     let (mut located, mut refused) = (Vec::new(), Vec::new());
-    for region in regions {
-        let on_grid =
-            region.map_err(|p| (p.region, Rejection::new(Reason::ViewMismatch, p.detail))).and_then(|region| {
-                let grid = grid(&region, &frame, &scale, protocol.grid_pitch_mm);
-                grid.map(|grid| (region.clone(), grid)).map_err(|rejection| (region.name, rejection))
-            });
-        match on_grid {
-            Ok(region) => located.push(region),
-            Err(refusal) => refused.push(refusal),
+    for region in &survey.regions {
+        match region {
+            Ok(region) => match grid(region, &frame, &scale, protocol.grid_pitch_mm) {
+                Ok(grid) => located.push((region, grid)),
+                Err(rejection) => refused.push((region.name.clone(), rejection)),
+            },
+            Err(problem) => {
+                let rejection = Rejection::new(Reason::ViewMismatch, problem.detail.clone());
+                refused.push((problem.region.clone(), rejection));
+            }
         }
     }
     let stands_for_units = photo.view.is_some_and(View::is_face) && located.iter().all(|(region, _)| region.is_whole());
     // Of a close-up all is registered, of a head the part that shows the patient.
     let boxes = located.iter().map(|(region, _)| region.bounds()).chain(face.iter().map(head::bounds));
-    let bounds = skin.as_ref().and_then(|_| boxes.reduce(around_both));
+    let bounds = survey.skin.as_ref().and_then(|_| boxes.reduce(|a, b| Bounds::with(&a, &b)));
     let nodes: usize = located.iter().map(|(_, grid)| grid.width * grid.height).sum();
     if nodes > MOST_NODES {
         let mm2 = nodes as f64 * protocol.grid_pitch_mm.powi(2);
@@ -92,15 +91,9 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     }
     let mut found = Vec::new();
     for (region, grid) in located {
-        match RegionReference::new(
-            &region,
-            grid,
-            &frame,
-            &Surroundings { chart: &chart, skin: skin.as_ref() },
-            protocol,
-        ) {
+        match RegionReference::new(region, grid, &frame, &survey, protocol) {
             Ok(reference) => found.push(reference),
-            Err(rejection) => refused.push((region.name, rejection)),
+            Err(rejection) => refused.push((region.name.clone(), rejection)),
         }
     }
     if found.is_empty() {
@@ -110,25 +103,15 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     Ok(Reference {
         part: Part::of(&frame, bounds, protocol.align.precision),
         size_px: (frame.width, frame.height),
-        chart,
         scale,
-        pose: face.map(|face| face.pose),
-        maps_skin: skin.is_some(),
+        pose: face.as_ref().map(|face| face.pose),
+        places_of_skin: survey.places_of_skin(),
+        chart: survey.chart,
         remark: stands_for_units.then_some(WITHOUT_FACE),
         mask_digest: digest(&found),
         regions: found,
         refused,
     })
-}
-
-fn around_both(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
-    [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
-}
-
-/// Places all over a grid, a millimetre or so apart.
-pub(crate) fn seeds(grid: &Grid) -> impl Iterator<Item = [f64; 2]> {
-    let (rows, columns) = ((0..grid.height).step_by(SEED_STEP), grid.width);
-    rows.flat_map(move |row| (0..columns).step_by(SEED_STEP).map(move |column| grid.place(column, row)))
 }
 
 impl Reference {

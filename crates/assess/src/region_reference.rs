@@ -1,14 +1,14 @@
 //! One region of a baseline, made ready once: its grid, scars, skin, relief and light.
 
 use cicatrix_align::{Grid, Patch, resample};
-use cicatrix_locate::{LocatedRegion, Scale, SkinMap, edges, foreign};
+use cicatrix_locate::{LocatedRegion, Scale, edges, foreign};
 use cicatrix_model::{Reason, Region};
 use cicatrix_normalize::{Shading, ln_plane};
-use cicatrix_photo::{Exposure, Frame, Plane, Rejection, exposure};
+use cicatrix_photo::{Bounds, Exposure, Frame, Plane, Rejection, exposure};
 use cicatrix_score::{ColourNoise, Relief, ScarMask, Shot};
 
-use crate::chart::Chart;
 use crate::protocol::Protocol;
+use crate::survey::Survey;
 
 /// A region of the baseline with the scars found in it. Everything lies on its own grid.
 #[derive(Debug, Clone)]
@@ -41,20 +41,12 @@ const LEAST_SKIN: f32 = 500.0;
 /// Share of a region's outline that must be skin.
 const LEAST_SKIN_SHARE: f64 = 0.5;
 
-/// What else is known of the photo around a region.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) chart: &'a Chart,
-    /// Where skin is; all of the frame where that was not asked.
-    pub(crate) skin: Option<&'a SkinMap>,
-}
-
 impl RegionReference {
     pub(crate) fn new(
         region: &LocatedRegion,
         grid: Grid,
         frame: &Frame,
-        Surroundings { chart, skin }: &Surroundings<'_>,
+        Survey { chart, skin, .. }: &Survey,
         protocol: &Protocol,
     ) -> Result<Self, Rejection> {
         let patch = resample(frame, &grid, |place| place);
@@ -128,23 +120,20 @@ impl RegionReference {
 
 /// A grid over a region with a margin, within the photo.
 pub(crate) fn grid(region: &LocatedRegion, frame: &Frame, scale: &Scale, pitch_mm: f64) -> Result<Grid, Rejection> {
-    let margin = MARGIN_MM * scale.px_per_mm;
-    let (right, bottom) = (frame.width as f64 - 1.0, frame.height as f64 - 1.0);
-    let b = region.bounds();
-    let (x0, y0) = ((b[0] - margin).max(0.0), (b[1] - margin).max(0.0));
-    let (x1, y1) = ((b[2] + margin).min(right), (b[3] + margin).min(bottom));
+    let all = Bounds { left: 0.0, top: 0.0, right: frame.width as f64 - 1.0, bottom: frame.height as f64 - 1.0 };
+    let b = region.bounds().grown(MARGIN_MM * scale.px_per_mm).within(&all);
     let pitch_px = pitch_mm * scale.px_per_mm;
     let nodes = |length: f64| ((length / pitch_px).floor() + 1.0) as usize;
-    let (width, height) = (nodes(x1 - x0), nodes(y1 - y0));
+    let (width, height) = (nodes(b.width()), nodes(b.height()));
     if width.min(height) < LEAST_SIDE {
         let detail = format!(
             "{} measures only {:.1} mm: check px_per_mm and the polygon",
             region.name,
-            (x1 - x0).min(y1 - y0) / scale.px_per_mm
+            b.width().min(b.height()) / scale.px_per_mm
         );
         return Err(Rejection::new(Reason::ZoomOff, detail));
     }
-    Ok(Grid { origin_px: [x0, y0], pitch_px, width, height })
+    Ok(Grid { origin_px: [b.left, b.top], pitch_px, width, height })
 }
 
 pub(crate) fn rasterize(grid: &Grid, inside: impl Fn([f64; 2]) -> bool) -> Plane {

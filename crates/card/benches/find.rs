@@ -6,6 +6,7 @@ mod camera;
 mod photo;
 
 use cicatrix_card::{Layout, cards};
+use cicatrix_photo::Overview;
 use divan::Bencher;
 use photo::{Place, photograph, skin};
 use rand::SeedableRng;
@@ -21,11 +22,11 @@ fn with_a_card(bencher: Bencher) {
     let place = Place { centre, width: 300.0, turn_deg: 20.0, tilt: 0.05, layout: Layout::Classic };
     let camera = camera::camera(&mut ChaCha8Rng::seed_from_u64(1), 0.0);
     let frame = photograph(&skin(3, 1156, 867), place, camera, 1);
-    bencher.bench(|| cards(&frame));
+    bencher.bench(|| cards(&frame, &Overview::of(&frame)));
 }
 
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn without(bencher: Bencher) {
     let frame = skin(3, 1156, 867);
-    bencher.bench(|| cards(&frame));
+    bencher.bench(|| cards(&frame, &Overview::of(&frame)));
 }

@@ -1,7 +1,7 @@
 //! From lattices of flat pieces to cards: which way round, which patches, what they measure.
 
 use cicatrix_align::Homography;
-use cicatrix_photo::Frame;
+use cicatrix_photo::{Frame, Overview};
 
 use crate::chart::{self, Layout, PATCHES, Turn};
 use crate::flat::{Piece, Small};
@@ -46,8 +46,8 @@ const BURNT: f64 = 0.98;
 const UNEVEN: f64 = 0.1;
 
 /// All cards in a photo, those with most patches first.
-pub fn cards(frame: &Frame) -> Vec<Card> {
-    let small = Small::of(frame);
+pub fn cards(frame: &Frame, overview: &Overview) -> Vec<Card> {
+    let small = Small::of(overview);
     let pieces = small.pieces();
     let near = Near::new(&pieces);
     let mut taken = vec![false; pieces.len()];

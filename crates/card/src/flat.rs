@@ -1,6 +1,6 @@
 //! Flat pieces of the picture with the shape of a patch.
 
-use cicatrix_photo::Frame;
+use cicatrix_photo::{Overview, Plane};
 
 /// A flat piece, in pixels of the small picture.
 #[derive(Debug, Clone, Copy)]
@@ -12,18 +12,15 @@ pub(super) struct Piece {
     pub(super) colour: [f64; 3],
 }
 
-/// The frame made small: means over squares, on a square-root scale, 0 to 1.
+/// The overview of the frame on a square-root scale, 0 to 1.
 #[derive(Debug)]
 pub(super) struct Small {
     /// Pixels of the frame per pixel here.
     pub(super) factor: usize,
-    pub(super) width: usize,
-    height: usize,
-    rgb: Vec<[f32; 3]>,
+    width: usize,
+    rgb: [Plane; 3],
 }
 
-/// The longer side is made at most this long: a card of an eighth of the width then has patches of 15 px.
-const LONGEST: usize = 1200;
 /// Step over two pixels, square-root scale, that makes an edge. Noise after smoothing stays well under it, and the faintest
 /// edge between neighbouring patches is twice as high.
 const EDGE: f32 = 0.035;
@@ -35,24 +32,9 @@ const FILL: std::ops::RangeInclusive<f64> = 0.8..=1.2;
 const SLENDER: f64 = 1.9;
 
 impl Small {
-    pub(super) fn of(frame: &Frame) -> Self {
-        let factor = frame.width.max(frame.height).div_ceil(LONGEST).max(1);
-        let (width, height) = (frame.width / factor, frame.height / factor);
-        let root: Vec<f32> = (0..4096).map(|i| ((i as f32 + 0.5) / 4096.0).sqrt()).collect();
-        let scale = 1.0 / (factor * factor) as f32;
-        let mut rgb = vec![[0.0f32; 3]; width * height];
-        for y in 0..height * factor {
-            let row = &frame.linear[3 * y * frame.width..3 * (y + 1) * frame.width];
-            let sums = &mut rgb[y / factor * width..(y / factor + 1) * width];
-            for (sum, pixels) in sums.iter_mut().zip(row.chunks_exact(3 * factor)) {
-                for pixel in pixels.chunks_exact(3) {
-                    for (s, v) in sum.iter_mut().zip(pixel) {
-                        *s += root[usize::from(v >> 4)] * scale;
-                    }
-                }
-            }
-        }
-        Self { factor, width, height, rgb }
+    pub(super) fn of(overview: &Overview) -> Self {
+        let rgb = overview.linear.each_ref().map(|plane| plane.map(f32::sqrt));
+        Self { factor: overview.block, width: rgb[0].width, rgb }
     }
 
     /// Pieces that could be patches.
@@ -70,41 +52,26 @@ impl Small {
         pieces
     }
 
-    /// No edge at a pixel, in any channel, of the picture smoothed over three by three.
+    /// No edge at a pixel, in any channel, of the picture smoothed over three by three; the rim is none.
     fn flat(&self) -> Vec<bool> {
-        let (w, h) = (self.width, self.height);
-        let smooth = self.smoothed();
+        let (w, h) = (self.width, self.rgb[0].height);
         let mut flat = vec![false; w * h];
-        for y in 1..h.saturating_sub(1) {
-            for x in 1..w.saturating_sub(1) {
-                let at = y * w + x;
-                let step = |a: &[f32; 3], b: &[f32; 3]| (0..3).map(|k| (a[k] - b[k]).abs()).fold(0.0, f32::max);
-                let across = step(&smooth[at + 1], &smooth[at - 1]);
-                let down = step(&smooth[at + w], &smooth[at - w]);
-                flat[at] = across.max(down) < EDGE;
+        if w.min(h) < 3 {
+            return flat;
+        }
+        let inner = |y: usize| y * w + 1..(y + 1) * w - 1;
+        (1..h - 1).for_each(|y| flat[inner(y)].fill(true));
+        for plane in self.rgb.each_ref().map(smoothed) {
+            for y in 1..h - 1 {
+                let (above, own, below) = (plane.row(y - 1), plane.row(y), plane.row(y + 1));
+                let across = own.iter().zip(&own[2..]).map(|(left, right)| (left - right).abs());
+                let down = above[1..].iter().zip(&below[1..]).map(|(up, low)| (up - low).abs());
+                for ((flat, across), down) in flat[inner(y)].iter_mut().zip(across).zip(down) {
+                    *flat &= (across < EDGE) & (down < EDGE);
+                }
             }
         }
         flat
-    }
-
-    fn smoothed(&self) -> Vec<[f32; 3]> {
-        let (w, h) = (self.width, self.height);
-        let mean = |rgb: &[[f32; 3]], at: usize, step: usize| -> [f32; 3] {
-            std::array::from_fn(|k| 0.25 * (rgb[at - step][k] + 2.0 * rgb[at][k] + rgb[at + step][k]))
-        };
-        let mut across = self.rgb.clone();
-        for y in 0..h {
-            for x in 1..w.saturating_sub(1) {
-                across[y * w + x] = mean(&self.rgb, y * w + x, 1);
-            }
-        }
-        let mut both = across.clone();
-        for y in 1..h.saturating_sub(1) {
-            for x in 0..w {
-                both[y * w + x] = mean(&across, y * w + x, w);
-            }
-        }
-        both
     }
 
     /// The flat pixels that hang together with this one, by their sides.
@@ -136,8 +103,8 @@ impl Small {
         for &at in members {
             let p = place(at);
             sum = [sum[0] + p[0], sum[1] + p[1]];
-            for (c, v) in colour.iter_mut().zip(self.rgb[at]) {
-                *c += f64::from(v) / n;
+            for (c, plane) in colour.iter_mut().zip(&self.rgb) {
+                *c += f64::from(plane.data[at]) / n;
             }
         }
         let centre = [sum[0] / n, sum[1] / n];
@@ -155,4 +122,22 @@ impl Small {
         let side = n.sqrt() + 3.0;
         (FILL.contains(&fill) && slender <= SLENDER).then_some(Piece { centre, side, colour })
     }
+}
+
+/// Weights 1, 2, 1 across and down, the rim only along itself; three pixels at least each way.
+fn smoothed(plane: &Plane) -> Plane {
+    let h = plane.height;
+    let mean = |((a, b), c): ((&f32, &f32), &f32)| 0.25 * (a + 2.0 * b + c);
+    let mut across = plane.clone();
+    for y in 0..h {
+        let row = plane.row(y);
+        let means = row.iter().zip(&row[1..]).zip(&row[2..]).map(mean);
+        across.row_mut(y).iter_mut().skip(1).zip(means).for_each(|(to, mean)| *to = mean);
+    }
+    let mut both = across.clone();
+    for y in 1..h - 1 {
+        let means = across.row(y - 1).iter().zip(across.row(y)).zip(across.row(y + 1)).map(mean);
+        both.row_mut(y).iter_mut().zip(means).for_each(|(to, mean)| *to = mean);
+    }
+    both
 }

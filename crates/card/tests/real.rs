@@ -41,7 +41,8 @@ fn off(card: &Card, places: [[f64; 2]; 3]) -> f64 {
 fn every_real_card_is_found_where_it_lies() {
     let Some(folder) = folder() else { return };
     for (name, places) in CARDS {
-        let found = cards(&frame(&folder.join(name)));
+        let frame = frame(&folder.join(name));
+        let found = cards(&frame, &Overview::of(&frame));
         assert_eq!(found.len(), 1, "{name}");
         let card = &found[0];
         assert_eq!(card.layout, Layout::Classic, "{name}");

@@ -49,12 +49,12 @@ pub const CAN_FIND: bool = cfg!(feature = "networks");
 
 /// The largest face of a photo, if there is one.
 #[cfg(feature = "networks")]
-pub fn find(frame: &cicatrix_photo::Frame) -> Option<Face> {
-    search::find(frame)
+pub fn find(overview: &cicatrix_photo::Overview) -> Option<Face> {
+    search::find(overview)
 }
 
 /// This build has no networks and finds none.
 #[cfg(not(feature = "networks"))]
-pub fn find(_frame: &cicatrix_photo::Frame) -> Option<Face> {
+pub fn find(_overview: &cicatrix_photo::Overview) -> Option<Face> {
     None
 }

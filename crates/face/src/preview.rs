@@ -1,9 +1,11 @@
 //! The photo as the networks see it: small, as sRGB codes, and squares cut out of it at any angle.
 
-use cicatrix_photo::{Frame, Plane, to_codes};
+use std::borrow::Cow;
 
-/// Longer side of the largest level, px: a face that fills the frame still has twice the pixels that the landmarks need.
-const SIDE: usize = 640;
+use cicatrix_photo::{Overview, Plane, to_codes};
+
+/// Longer side of the largest level, px, at most.
+const MOST: usize = 800;
 
 /// A square of the photo: its middle, side and turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +36,8 @@ struct Level {
     codes: [Plane; 3],
 }
 
-/// The photo at 640 px and at halves of that, so that no pixel is skipped where little is looked at.
+/// The photo at some 600 px, which gives a face that fills it twice the pixels that the landmarks need, and at halves of that,
+/// so that no pixel is skipped where little is looked at.
 pub(crate) struct Preview {
     pub(crate) width: f64,
     pub(crate) height: f64,
@@ -42,14 +45,16 @@ pub(crate) struct Preview {
 }
 
 impl Preview {
-    pub(crate) fn of(frame: &Frame) -> Self {
-        let block = frame.width.max(frame.height).div_ceil(SIDE).max(1);
-        let codes = frame.means(block).each_ref().map(to_codes);
-        let mut levels = vec![Level { step: block as f64, codes }];
+    pub(crate) fn of(overview: &Overview) -> Self {
+        let mut largest = Cow::Borrowed(overview);
+        while largest.linear[0].width.max(largest.linear[0].height) > MOST {
+            largest = Cow::Owned(largest.half());
+        }
+        let mut levels = vec![Level { step: largest.block as f64, codes: largest.linear.each_ref().map(to_codes) }];
         while let Some(level) = levels.last().filter(|level| level.codes[0].width.min(level.codes[0].height) >= 64) {
             levels.push(Level { step: 2.0 * level.step, codes: level.codes.each_ref().map(Plane::half) });
         }
-        Self { width: frame.width as f64, height: frame.height as f64, levels }
+        Self { width: overview.width as f64, height: overview.height as f64, levels }
     }
 
     /// A square of the photo on `side` × `side` pixels, `range` for black and white, black beyond the photo; planes red,
@@ -96,7 +101,7 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
-    use cicatrix_photo::from_linear;
+    use cicatrix_photo::{Frame, from_linear};
 
     use super::*;
 
@@ -106,7 +111,7 @@ mod tests {
         let (width, height) = (1400, 1000);
         let pixel = |i: usize| [(i % width) * 40, (i / width) * 60, 0].map(|v| v as u16);
         let frame = Frame { width, height, linear: (0..width * height).flat_map(pixel).collect() };
-        let preview = Preview::of(&frame);
+        let preview = Preview::of(&Overview::of(&frame));
         for (side_px, side) in [(200.0, 100), (800.0, 64)] {
             let square = Square { centre_px: [700.0, 500.0], side_px, turn_rad: 0.3 };
             let cut = preview.cut(&square, side, [0.0, 1.0]);

@@ -1,6 +1,6 @@
 //! Looks for the face: first over the whole photo, then over parts of it; each candidate has to stand up to its landmarks.
 
-use cicatrix_photo::Frame;
+use cicatrix_photo::Overview;
 
 use crate::detector::{self, Candidate, candidates, sigmoid};
 use crate::fit::{Fit, fit};
@@ -19,9 +19,9 @@ const FOLLOWED: usize = 2;
 /// Side of the parts that are looked at by themselves, as a share of the longer side.
 const PART: f64 = 0.6;
 
-pub(crate) fn find(frame: &Frame) -> Option<Face> {
+pub(crate) fn find(overview: &Overview) -> Option<Face> {
     let networks = networks()?;
-    let preview = Preview::of(frame);
+    let preview = Preview::of(overview);
     looks(&preview).into_iter().find_map(|squares| {
         let faces = squares.iter().flat_map(|square| seen_in(square, &preview, networks));
         faces.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, face)| face)

@@ -1,5 +1,6 @@
 use cicatrix_face::Face;
 use cicatrix_model::{Region, RegionPolygon};
+use cicatrix_photo::Bounds;
 
 use crate::unit::units;
 
@@ -18,21 +19,20 @@ pub struct LocatedRegion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     points: Vec<[f64; 2]>,
-    bounds: [f64; 4],
+    bounds: Bounds,
 }
 
 impl Outline {
     pub fn new(points: &[[f64; 2]]) -> Self {
-        Self { points: points.to_vec(), bounds: bounds(points) }
+        Self { points: points.to_vec(), bounds: Bounds::around(points.iter().copied()) }
     }
 
     pub fn points(&self) -> &[[f64; 2]] {
         &self.points
     }
 
-    pub fn contains(&self, [x, y]: [f64; 2]) -> bool {
-        let [left, top, right, bottom] = self.bounds;
-        x >= left && x <= right && y >= top && y <= bottom && is_inside(&self.points, [x, y])
+    pub fn contains(&self, place: [f64; 2]) -> bool {
+        self.bounds.contains(place) && is_inside(&self.points, place)
     }
 
     /// Every point moved away from the middle by a share of the mean distance, so that a narrow outline grows across too.
@@ -51,8 +51,7 @@ impl Outline {
 
     /// Whether the boxes around this and a polygon overlap.
     pub(crate) fn meets(&self, polygon: &[[f64; 2]]) -> bool {
-        let (a, b) = (self.bounds, bounds(polygon));
-        a[0] <= b[2] && b[0] <= a[2] && a[1] <= b[3] && b[1] <= a[3]
+        self.bounds.meets(&Bounds::around(polygon.iter().copied()))
     }
 }
 
@@ -89,8 +88,8 @@ pub fn regions(
 /// All of the frame but a margin.
 fn whole(width: usize, height: usize) -> LocatedRegion {
     let margin = FRAME_MARGIN * width.min(height) as f64;
-    let (right, bottom) = (width as f64 - 1.0 - margin, height as f64 - 1.0 - margin);
-    LocatedRegion::whole_within([margin, margin, right, bottom])
+    let frame = Bounds { left: 0.0, top: 0.0, right: width as f64 - 1.0, bottom: height as f64 - 1.0 };
+    LocatedRegion::whole_within(&frame.grown(-margin))
 }
 
 fn located(polygon: &RegionPolygon, width: usize, height: usize) -> Result<LocatedRegion, RegionProblem> {
@@ -111,16 +110,13 @@ fn located(polygon: &RegionPolygon, width: usize, height: usize) -> Result<Locat
 
 impl LocatedRegion {
     /// The region `whole` within a box.
-    fn whole_within([left, top, right, bottom]: [f64; 4]) -> Self {
-        let polygon_px = vec![[left, top], [right, top], [right, bottom], [left, bottom]];
-        Self { name: Region::whole(), polygon_px, scars: vec![], holes: vec![] }
+    fn whole_within(bounds: &Bounds) -> Self {
+        Self { name: Region::whole(), polygon_px: bounds.corners().to_vec(), scars: vec![], holes: vec![] }
     }
 
     /// The part of a region `whole` that lies in a box.
-    pub fn cut_to(&self, other: [f64; 4]) -> Self {
-        let own = self.bounds();
-        let [left, top] = [0, 1].map(|k| own[k].max(other[k]));
-        Self::whole_within([left, top, own[2].min(other[2]).max(left), own[3].min(other[3]).max(top)])
+    pub fn cut_to(&self, other: &Bounds) -> Self {
+        Self::whole_within(&self.bounds().within(other))
     }
 
     /// It is the frame, since nobody drew regions and no face gave them.
@@ -135,9 +131,8 @@ impl LocatedRegion {
         0.5 * edges.map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f64>().abs()
     }
 
-    /// `[left, top, right, bottom]`.
-    pub fn bounds(&self) -> [f64; 4] {
-        bounds(&self.polygon_px)
+    pub fn bounds(&self) -> Bounds {
+        Bounds::around(self.polygon_px.iter().copied())
     }
 
     /// Whether a place lies inside.
@@ -155,12 +150,6 @@ impl LocatedRegion {
     pub fn is_scar(&self, place: [f64; 2]) -> bool {
         self.scars.iter().any(|scar| scar.contains(place))
     }
-}
-
-fn bounds(points: &[[f64; 2]]) -> [f64; 4] {
-    points.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |b, [x, y]| {
-        [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
-    })
 }
 
 /// By crossing number.

@@ -4,17 +4,16 @@
 //! that are not are made of strands, which is more fine contrast than skin has, scarred skin included. What skin looks like
 //! in this photo is learned from places that are known to be mostly skin, so that no tone, lamp or camera is preferred.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use cicatrix_photo::{Frame, Plane, components, gaussian};
+use cicatrix_photo::{Bounds, Overview, Plane, components, gaussian};
 use serde::{Deserialize, Serialize};
 
 use crate::foreign::{ForeignSettings, grow};
 
-/// Pitch of the map, mm.
-const PITCH_MM: f64 = 0.35;
-/// A larger map is made coarser, nodes on its longer side.
-const MOST_NODES: f64 = 900.0;
+/// A finer overview is halved, for less than this pitch tells nothing more, mm.
+const LEAST_PITCH_MM: f64 = 0.3;
 /// Chromaticity and brightness are read over this σ, strands against this one, mm.
 const SIGMA_MM: f64 = 0.7;
 const STRAND_MM: f64 = 1.2;
@@ -31,7 +30,7 @@ const LEAST_SEEDS: usize = 60;
 pub struct SkinSettings {
     /// Skin is at most so much darker than the median of known skin, ln of red.
     pub dark: f64,
-    /// Root mean square contrast between 0.35 and 1.2 mm that skin stays below, ln of green.
+    /// Root mean square contrast that skin stays below, ln of green, from a node of the map (0.3 to 0.6 mm) to 1.2 mm.
     pub strands: f64,
     /// A smaller piece that is no skin is a naevus, a crust or a scar, and stays, mm².
     pub least_mm2: f64,
@@ -60,17 +59,17 @@ pub struct SkinMap {
 }
 
 impl SkinMap {
-    /// Looks at a frame; `known` are places (px) that are skin for the most part. None where too few of them lie in it.
-    pub fn of(frame: &Frame, px_per_mm: f64, known: &[[f64; 2]], limits: &SkinLimits<'_>) -> Option<Self> {
-        let seen = Seen::of(frame, px_per_mm);
+    /// Looks at a photo; `known` are places (px) that are skin for the most part. None where too few of them lie in it.
+    pub fn of(overview: &Overview, px_per_mm: f64, known: &[[f64; 2]], limits: &SkinLimits<'_>) -> Option<Self> {
+        let seen = Seen::of(overview, px_per_mm);
         let seeds: BTreeSet<usize> = known.iter().filter_map(|place| seen.node(*place)).collect();
         seen.map(&seeds.into_iter().collect::<Vec<_>>(), limits)
     }
 
-    /// Looks at a frame of which nothing is known but that skin fills the better part of its middle: what has a colour that
+    /// Looks at a photo of which nothing is known but that skin fills the better part of its middle: what has a colour that
     /// skin can have there is taken for known.
-    pub fn guess(frame: &Frame, px_per_mm: f64, limits: &SkinLimits<'_>) -> Option<Self> {
-        let seen = Seen::of(frame, px_per_mm);
+    pub fn guess(overview: &Overview, px_per_mm: f64, limits: &SkinLimits<'_>) -> Option<Self> {
+        let seen = Seen::of(overview, px_per_mm);
         let (width, height) = (seen.red.width, seen.red.height);
         let is_middle =
             |at: usize| (at % width).abs_diff(width / 2) < width / 3 && (at / width).abs_diff(height / 2) < height / 3;
@@ -98,15 +97,13 @@ impl SkinMap {
         self
     }
 
-    /// The box around it, `[left, top, right, bottom]`, px; none where no skin is.
-    pub fn bounds(&self) -> Option<[f64; 4]> {
+    /// The box around it, px; none where no skin is.
+    pub fn bounds(&self) -> Option<Bounds> {
         let marked = self.map.data.iter().enumerate().filter(|(_, v)| **v > 0.5).map(|(at, _)| at);
-        let nodes = marked.map(|at| [at % self.map.width, at / self.map.width]);
-        let (low, high) = nodes.fold(([usize::MAX; 2], [0; 2]), |(low, high), node| {
-            ([0, 1].map(|k| low[k].min(node[k])), [0, 1].map(|k| high[k].max(node[k])))
-        });
-        let px = |node: usize| node as f64 * self.step_px;
-        (low[0] <= high[0]).then(|| [px(low[0]), px(low[1]), px(high[0] + 1) - 1.0, px(high[1] + 1) - 1.0])
+        let corner = |i: usize| i as f64 * self.step_px - 0.5;
+        let nodes = marked
+            .flat_map(|at| [0, 1].map(|end| [corner(at % self.map.width + end), corner(at / self.map.width + end)]));
+        Some(Bounds::around(nodes)).filter(|b| b.left <= b.right)
     }
 
     /// Share of skin among the nodes that lie in an area; none where no node does.
@@ -134,17 +131,20 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(frame: &Frame, px_per_mm: f64) -> Self {
-        let longer = frame.width.max(frame.height) as f64;
-        let step = ((PITCH_MM * px_per_mm).max(longer / MOST_NODES)).round().max(1.0) as usize;
-        let ln = frame.means(step).map(|plane| plane.map(|v| (v + 1e-3).ln()));
-        let nodes_per_mm = px_per_mm / step as f64;
+    fn of(overview: &Overview, px_per_mm: f64) -> Self {
+        let mut overview = Cow::Borrowed(overview);
+        while overview.block as f64 <= LEAST_PITCH_MM * px_per_mm && overview.linear[0].data.len() > 4 * LEAST_SEEDS {
+            overview = Cow::Owned(overview.half());
+        }
+        let ln = overview.linear.each_ref().map(|plane| plane.map(|v| (v + 1e-3).ln()));
+        let step_px = overview.block as f64;
+        let nodes_per_mm = px_per_mm / step_px;
         let smooth = ln.each_ref().map(|plane| gaussian(plane, (SIGMA_MM * nodes_per_mm) as f32));
         let (red_green, green_blue) =
             (smooth[0].zip(&smooth[1], |a, b| a - b), smooth[1].zip(&smooth[2], |a, b| a - b));
         let strands = strands(&ln[1], (STRAND_MM * nodes_per_mm) as f32);
         let [red, ..] = smooth;
-        Self { step_px: step as f64, nodes_per_mm, red, red_green, green_blue, strands }
+        Self { step_px, nodes_per_mm, red, red_green, green_blue, strands }
     }
 
     fn node(&self, place_px: [f64; 2]) -> Option<usize> {
@@ -197,6 +197,8 @@ fn median(plane: &Plane, at: &[usize]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use cicatrix_photo::Frame;
+
     use super::*;
 
     const PX_PER_MM: f64 = 10.0;
@@ -227,7 +229,7 @@ mod tests {
         let known: Vec<[f64; 2]> =
             (0..400).map(|i| [(i % 20) as f64 * 30.0 + 7.0, (i / 20) as f64 * 20.0 + 5.0]).collect();
         let (foreign, skin) = (ForeignSettings::default(), SkinSettings::default());
-        SkinMap::of(frame, PX_PER_MM, &known, &SkinLimits { foreign: &foreign, skin: &skin }).unwrap()
+        SkinMap::of(&Overview::of(frame), PX_PER_MM, &known, &SkinLimits { foreign: &foreign, skin: &skin }).unwrap()
     }
 
     fn shares(frame: &Frame) -> (f64, f64) {
@@ -273,8 +275,8 @@ mod tests {
         let frame = photo(TONES[1], |_, _| Some([0.3, 0.33, 0.36]));
         let (foreign, skin) = (ForeignSettings::default(), SkinSettings::default());
         let limits = SkinLimits { foreign: &foreign, skin: &skin };
-        let map = SkinMap::guess(&frame, PX_PER_MM, &limits).unwrap().largest();
-        let [left, top, right, bottom] = map.bounds().unwrap();
+        let map = SkinMap::guess(&Overview::of(&frame), PX_PER_MM, &limits).unwrap().largest();
+        let Bounds { left, top, right, bottom } = map.bounds().unwrap();
         assert!(left < 5.0 && top < 5.0 && right > 590.0, "{left} {top} {right}");
         assert!((380.0..405.0).contains(&bottom), "{bottom}");
     }

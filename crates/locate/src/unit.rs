@@ -152,7 +152,7 @@ mod tests {
         let found = units(&face(0.0), 1200, 1200);
         let middle = |name: &str| {
             let b = found.iter().find(|unit| unit.name.as_str() == name).unwrap().bounds();
-            0.5 * (b[0] + b[2])
+            0.5 * (b.left + b.right)
         };
         assert!(middle("cheek_l") > 600.0 && middle("cheek_r") < 600.0);
     }

@@ -3,6 +3,7 @@
 //! This is the only crate that parses image files. It also holds what every later step computes with: planes of
 //! one channel ([`Plane`]), their filters, the quality of a frame, and previews encoded afresh without metadata.
 
+mod bounds;
 mod component;
 mod container;
 mod decode;
@@ -16,11 +17,13 @@ mod heic;
 mod jpeg_quality;
 mod limits;
 mod metadata;
+mod overview;
 mod plane;
 mod preview;
 mod profile;
 mod rejection;
 
+pub use bounds::Bounds;
 pub use component::components;
 pub use container::{Container, inspect};
 pub use decode::decode;
@@ -31,6 +34,7 @@ pub use format::Format;
 pub use frame::{Frame, from_linear, to_codes, to_linear};
 pub use limits::Limits;
 pub use metadata::Metadata;
+pub use overview::Overview;
 pub use plane::{Plane, catmull_rom};
 pub use preview::{PreviewError, encode_png, encode_webp, shrink};
 pub use rejection::Rejection;

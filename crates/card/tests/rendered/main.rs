@@ -36,7 +36,7 @@ fn every_card_of_an_eighth_of_the_width_and_more_is_found_where_it_lies() {
     for (seed, place) in places().into_iter().enumerate() {
         let mut random = ChaCha8Rng::seed_from_u64(seed as u64);
         let frame = photograph(&skins[seed % 2], place, camera(&mut random, 0.12), seed as u64);
-        let found = cards(&frame);
+        let found = cards(&frame, &Overview::of(&frame));
         let Some(card) = found.first().filter(|card| found.len() == 1 && card.layout == place.layout) else {
             missed.push(place);
             continue;
@@ -64,7 +64,8 @@ fn every_card_of_an_eighth_of_the_width_and_more_is_found_where_it_lies() {
 #[test]
 fn skin_alone_has_no_card() {
     for seed in 20..28 {
-        let found = cards(&skin(seed, SIZE.0, SIZE.1));
+        let frame = skin(seed, SIZE.0, SIZE.1);
+        let found = cards(&frame, &Overview::of(&frame));
         assert!(found.is_empty(), "skin {seed}: {found:?}");
     }
 }
