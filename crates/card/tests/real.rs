@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use cicatrix_card::{Card, Layout, PATCHES, cards};
-use cicatrix_photo::{Frame, Limits, decode};
+use cicatrix_photo::{Frame, Limits, Overview, decode};
 
 /// File, and centres of the first patch (dark skin), the sixth (bluish green) and the last (black), px.
 const CARDS: [(&str, [[f64; 2]; 3]); 7] = [

@@ -20,8 +20,9 @@ const AGREEMENT: f64 = 0.08;
 const NODES: f64 = 90.0;
 /// Radii that are tried, in nodes: 0.13 to 0.27 of the distance of the corners.
 const RADII: std::ops::Range<usize> = 12..25;
-/// Places looked at along each arc.
+/// Places looked at along each arc, and how far it reaches up and down.
 const ARC: usize = 9;
+const ARC_RAD: f64 = 0.68;
 /// The white of the eye is brighter than the rim of the iris by this much, ln units.
 const LEAST_STEP: f64 = 0.12;
 
@@ -76,40 +77,46 @@ fn patch(frame: &Frame, middle: [f64; 2], pitch_px: f64) -> Option<Plane> {
 /// Radius with the largest step of brightness about it, and that step; the radius to a part of a node.
 fn best_circle(eye: &Plane) -> Option<(f64, f64)> {
     let middle = [eye.width as f64 / 2.0, eye.height as f64 / 2.0];
-    let (_, near, _) = best_about(eye, middle, [6, 3], 3)?;
-    let (most, centre, radius) = best_about(eye, near, [2, 2], 1)?;
+    let (sparse, arc) = (arc(ARC / 2 + 1), arc(ARC));
+    let (_, near, _) = best_about(eye, &sparse, middle, [9, 5], 2.0)?;
+    let (most, centre, radius) = best_about(eye, &arc, near, [1, 1], 1.0)?;
     // At either end of the radii no iris was found.
     if radius == RADII.start || radius + 1 == RADII.end {
         return None;
     }
-    let around = [-1.0, 1.0].map(|d| step(eye, &arc(), centre, radius as f64 + d));
+    let around = [-1.0, 1.0].map(|d| step(eye, &arc, centre, radius as f64 + d));
     let bend = around[0] + around[1] - 2.0 * most;
     let shift = if bend < 0.0 { (0.5 * (around[0] - around[1]) / bend).clamp(-0.5, 0.5) } else { 0.0 };
     Some((radius as f64 + shift, most))
 }
 
-/// The step, middle and radius of the best circle whose middle lies within so many paces of a place; radii a pace apart too.
-fn best_about(eye: &Plane, place: [f64; 2], [across, down]: [i32; 2], pace: u8) -> Option<(f64, [f64; 2], usize)> {
-    let moved =
-        |dx: i32, dy: i32| [place[0] + f64::from(pace) * f64::from(dx), place[1] + f64::from(pace) * f64::from(dy)];
+/// The step, middle and radius of the best circle whose middle lies within so many paces of a place.
+fn best_about(
+    eye: &Plane,
+    arc: &[[f64; 2]],
+    place: [f64; 2],
+    [across, down]: [i32; 2],
+    pace: f64,
+) -> Option<(f64, [f64; 2], usize)> {
+    let moved = |dx: i32, dy: i32| [place[0] + pace * f64::from(dx), place[1] + pace * f64::from(dy)];
     let centres = (-down..=down).flat_map(|dy| (-across..=across).map(move |dx| (dx, dy)));
-    let circles = centres.flat_map(|(dx, dy)| RADII.step_by(pace.into()).map(move |radius| (moved(dx, dy), radius)));
-    let arc = arc();
-    let stepped = circles.map(|(centre, radius)| (step(eye, &arc, centre, radius as f64), centre, radius));
+    let circles = centres.flat_map(|(dx, dy)| RADII.map(move |radius| (moved(dx, dy), radius)));
+    let stepped = circles.map(|(centre, radius)| (step(eye, arc, centre, radius as f64), centre, radius));
     stepped.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// Directions from the middle of a circle to its right arc.
-fn arc() -> [[f64; 2]; ARC] {
-    std::array::from_fn(|i| {
-        let (sin, cos) = ((i as f64 - 0.5 * (ARC as f64 - 1.0)) * 0.17).sin_cos();
+/// So many directions from the middle of a circle to its right arc.
+fn arc(places: usize) -> Vec<[f64; 2]> {
+    let direction = |i: usize| {
+        let (sin, cos) = (ARC_RAD * (2.0 * i as f64 / (places - 1) as f64 - 1.0)).sin_cos();
         [cos, sin]
-    })
+    };
+    (0..places).map(direction).collect()
 }
 
 /// Mean brightness just outside a circle less that just inside, of the weaker of its left and right arc; less where the two
 /// have different things outside, as the pupil's rim on one side and the iris's on the other.
-fn step(eye: &Plane, arc: &[[f64; 2]; ARC], centre: [f64; 2], radius: f64) -> f64 {
+fn step(eye: &Plane, arc: &[[f64; 2]], centre: [f64; 2], radius: f64) -> f64 {
     let means = |side: f64| {
         let (mut outer, mut inner) = (0.0, 0.0);
         for [cos, sin] in arc {
@@ -120,7 +127,7 @@ fn step(eye: &Plane, arc: &[[f64; 2]; ARC], centre: [f64; 2], radius: f64) -> f6
             outer += at(radius + 1.5)?;
             inner += at(radius - 1.5)?;
         }
-        Some([outer, inner].map(|sum| sum / ARC as f64))
+        Some([outer, inner].map(|sum| sum / arc.len() as f64))
     };
     match (means(-1.0), means(1.0)) {
         (Some(left), Some(right)) => (left[0] - left[1]).min(right[0] - right[1]) - 0.5 * (left[0] - right[0]).abs(),

@@ -5,6 +5,7 @@ mod photo;
 
 use camera::camera;
 use cicatrix_card::{Correction, Layout, PATCHES, cards};
+use cicatrix_photo::Overview;
 use photo::{Place, photograph, skin};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
