@@ -13,17 +13,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use riverqueue::sqlx::{self, SqlitePool};
 use riverqueue::{
-    BoxError, Client, InsertOpts, Job, JobArgs, JobState, MaintenanceConfig, QueueConfig, Retention, WorkCancelled,
-    WorkContext, WorkError, WorkOutcome, Worker, Workers,
+    BoxError, Client, ClientBuilder, InsertOpts, Job, JobArgs, JobState, MaintenanceConfig, QueueConfig, Retention,
+    WorkCancelled, WorkContext, WorkError, WorkOutcome, Worker, Workers,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::finish::{Ending, JobEnd};
+use crate::sql::{Pool, Tx, query};
 use crate::start::{Begun, MAX_STARTS, Setback};
-use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Tx, Verdict, WorkSettings, panic_text};
+use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkSettings, panic_text};
 
 const KIND: &str = "assess_view";
 /// Tries of one job, outages included.
@@ -73,6 +73,16 @@ impl Urgency {
     }
 }
 
+/// A request to the engine in a transaction of either database.
+macro_rules! in_tx {
+    ($tx:expr, $request:expr) => {
+        match $tx {
+            Tx::Sqlite(tx) => $request.tx(&mut *tx).await,
+            Tx::Postgres(tx) => $request.tx(&mut *tx).await,
+        }
+    };
+}
+
 /// Puts jobs into the queue and takes them out, always inside the ledger's transactions.
 #[derive(Debug, Clone)]
 pub(crate) struct Courier {
@@ -80,8 +90,8 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    pub(crate) fn new(pool: SqlitePool) -> Result<Self, LedgerError> {
-        Ok(Self { client: Client::builder(pool).default_max_attempts(MAX_ATTEMPTS).build()? })
+    pub(crate) fn new(pool: &Pool) -> Result<Self, LedgerError> {
+        Ok(Self { client: builder(pool).default_max_attempts(MAX_ATTEMPTS).build()? })
     }
 
     pub(crate) async fn insert(
@@ -97,13 +107,13 @@ impl Courier {
             .with_priority(urgency.priority())
             .with_max_attempts(MAX_ATTEMPTS)
             .with_pending(pending);
-        let inserted = self.client.insert(AssessView { run_id }).opts(opts).tx(&mut *tx).await?;
+        let inserted = in_tx!(tx, self.client.insert(AssessView { run_id }).opts(opts))?;
         Ok(inserted.id())
     }
 
     /// Lets a pending job go. False when there is no such job any more.
     pub(crate) async fn release(&self, tx: &mut Tx, job_id: i64) -> Result<bool, LedgerError> {
-        match self.client.jobs().retry(job_id).tx(&mut *tx).await {
+        match in_tx!(tx, self.client.jobs().retry(job_id)) {
             Ok(_) => Ok(true),
             Err(riverqueue::Error::NotFound(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -112,7 +122,7 @@ impl Courier {
 
     /// Cancels a job; one that runs is told at the commit.
     pub(crate) async fn cancel(&self, tx: &mut Tx, job_id: i64) -> Result<(), LedgerError> {
-        match self.client.jobs().cancel(job_id).tx(&mut *tx).await {
+        match in_tx!(tx, self.client.jobs().cancel(job_id)) {
             Ok(_) | Err(riverqueue::Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -120,23 +130,23 @@ impl Courier {
 
     /// Moves a job to the queue of its new source. The engine has no call for it.
     pub(crate) async fn hand_over(&self, tx: &mut Tx, job_id: i64, to: SourceId) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE river_job SET queue = $2 WHERE id = $1")
+        query("UPDATE river_job SET queue = $2 WHERE id = $1")
             .bind(job_id)
             .bind(queue(Some(to)))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         Ok(())
     }
 
     /// Completes a running job with the transaction; an error when it does not run any more.
     pub(crate) async fn complete(&self, tx: &mut Tx, job_id: i64) -> Result<(), LedgerError> {
-        self.client.jobs().complete(job_id).tx(&mut *tx).await?;
+        in_tx!(tx, self.client.jobs().complete(job_id))?;
         Ok(())
     }
 
     /// An error unless the job still runs: the fence of an end that River is told about afterwards.
     pub(crate) async fn require_running(&self, tx: &mut Tx, job_id: i64) -> Result<(), LedgerError> {
-        let job = self.client.jobs().get(job_id).tx(&mut *tx).await?;
+        let job = in_tx!(tx, self.client.jobs().get(job_id))?;
         if job.state == JobState::Running {
             return Ok(());
         }
@@ -146,16 +156,15 @@ impl Courier {
     /// Jobs that a dead process left running are available again at once, the attempt is given back (the start was
     /// counted in the run). Only while nobody else works.
     pub(crate) async fn requeue_running(&self, tx: &mut Tx) -> Result<u64, LedgerError> {
-        let requeued = sqlx::query(
-            "UPDATE river_job SET state = 'available', attempt = MAX(attempt - 1, 0)
+        let requeued = query(
+            "UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
               WHERE state = 'running' AND kind = $1",
         )
         .bind(KIND)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected();
+        .execute(&mut *tx)
+        .await?;
         // A dead leader's lease would hold up scheduling for up to 12 s.
-        sqlx::query("DELETE FROM river_leader").execute(&mut **tx).await?;
+        query("DELETE FROM river_leader").execute(&mut *tx).await?;
         Ok(requeued)
     }
 }
@@ -185,7 +194,7 @@ impl Ledger {
             halt: halt.clone(),
             fatal: Arc::clone(&fatal),
         })?;
-        let client = client(self.pool.clone(), &how, workers)?;
+        let client = client(&self.pool, &how, workers)?;
         let mut running = client.start_with_graceful_stop(halt.clone().cancelled_owned())?;
 
         let mut tick = tokio::time::interval(REFRESH);
@@ -245,7 +254,14 @@ impl Upkeep {
     }
 }
 
-fn client(pool: SqlitePool, how: &WorkSettings, workers: Workers) -> Result<Client, LedgerError> {
+fn builder(pool: &Pool) -> ClientBuilder {
+    match pool {
+        Pool::Sqlite(pool) => Client::builder(pool.clone()),
+        Pool::Postgres(pool) => Client::builder(pool.clone()),
+    }
+}
+
+fn client(pool: &Pool, how: &WorkSettings, workers: Workers) -> Result<Client, LedgerError> {
     let maintenance = MaintenanceConfig::default()
         .with_rescue_after(how.job_timeout + Duration::from_secs(10))
         .with_rescuer_interval(Duration::from_secs(5))
@@ -256,7 +272,7 @@ fn client(pool: SqlitePool, how: &WorkSettings, workers: Workers) -> Result<Clie
     let photos = QueueConfig::new(how.workers.max(1))
         .with_fetch_cooldown(Duration::from_millis(20))
         .with_fetch_poll_interval(Duration::from_millis(500));
-    let client = Client::builder(pool)
+    let client = builder(pool)
         .id(client_id(&how.worker_name))
         .workers(workers)
         .queue(queue(Some(how.source)), photos)

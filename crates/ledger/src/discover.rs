@@ -11,13 +11,12 @@ use std::collections::BTreeSet;
 
 use cicatrix_model::Reason;
 use jiff::civil::Date;
-use riverqueue::sqlx::sqlite::SqliteRow;
-use riverqueue::sqlx::{self, Row, SqliteConnection};
 use serde_json::Value;
 
 use crate::runs::NO_BASELINE;
 use crate::source::{hand_over, require_own};
-use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, SourceId, Tx, now, to_json};
+use crate::sql::{Row, Tx, query, query_as, query_scalar};
+use crate::{Ledger, LedgerError, PhotoUpload, Recorded, SessionUpload, SourceId, now, to_json};
 
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
@@ -26,7 +25,7 @@ impl Ledger {
     /// An error when the patient belongs to another source.
     pub async fn record_session(&self, source: SourceId, upload: &SessionUpload) -> Result<Recorded, LedgerError> {
         let facts = SessionFacts::of(upload)?;
-        let mut read = self.pool.begin().await?;
+        let mut read = self.pool.begin_to_read().await?;
         require_own(&mut read, source, upload).await?;
         let known = Known::load(&mut read, upload).await?;
         read.rollback().await?;
@@ -41,6 +40,7 @@ impl Ledger {
         }
 
         let mut tx = self.begin().await?;
+        tx.take_turn_of(upload.clinic.as_str(), upload.patient.as_str()).await?;
         let known = Known::load(&mut tx, upload).await?;
         let recorded = write(&mut tx, upload, &facts, known.as_ref()).await?;
         if known.is_none_or(|known| known.source != Some(source)) {
@@ -54,7 +54,7 @@ impl Ledger {
     /// Opens the runs again that ended because an object was gone, now that the photo is listed. A verdict that
     /// needed no reading is the plan's, and is left to it.
     async fn take_up_lost(&self, upload: &SessionUpload, session_id: i64) -> Result<(), LedgerError> {
-        let lost: Vec<(i64, String)> = sqlx::query_as(
+        let lost: Vec<(i64, String)> = query_as(
             "SELECT r.run_id, p.object_key
                FROM photo_run r
                JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
@@ -79,7 +79,7 @@ impl Ledger {
 
 /// Takes a photo out of the current ones. Its run is retired by the plan.
 async fn withdraw(tx: &mut Tx, photo_id: i64) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(photo_id).execute(&mut **tx).await?;
+    query("UPDATE photo SET is_current = 0 WHERE photo_id = $1").bind(photo_id).execute(&mut *tx).await?;
     Ok(())
 }
 
@@ -108,15 +108,15 @@ impl SessionFacts {
         })
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+    fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
-            session_no: row.try_get("session_no")?,
-            flagged_baseline: row.try_get("flagged_baseline")?,
-            sessions_before: row.try_get("sessions_before")?,
-            days_since_treatment: row.try_get("days_since_treatment")?,
-            manifest: row.try_get("manifest")?,
-            problem_reason: row.try_get("problem_reason")?,
-            problem_detail: row.try_get("problem_detail")?,
+            session_no: row.get("session_no")?,
+            flagged_baseline: row.get("flagged_baseline")?,
+            sessions_before: row.get("sessions_before")?,
+            days_since_treatment: row.get("days_since_treatment")?,
+            manifest: row.get("manifest")?,
+            problem_reason: row.get("problem_reason")?,
+            problem_detail: row.get("problem_detail")?,
         })
     }
 }
@@ -151,8 +151,8 @@ struct KnownPhoto {
 }
 
 impl Known {
-    async fn load(conn: &mut SqliteConnection, upload: &SessionUpload) -> Result<Option<Self>, LedgerError> {
-        let session = sqlx::query(
+    async fn load(tx: &mut Tx, upload: &SessionUpload) -> Result<Option<Self>, LedgerError> {
+        let session = query(
             "SELECT session_id, session_no, flagged_baseline, sessions_before, days_since_treatment, manifest,
                     problem_reason, problem_detail, source_id, (gone_at IS NOT NULL) AS is_gone
                FROM session WHERE clinic_id = $1 AND patient_id = $2 AND session = $3",
@@ -160,13 +160,13 @@ impl Known {
         .bind(upload.clinic.as_str())
         .bind(upload.patient.as_str())
         .bind(upload.session.to_string())
-        .fetch_optional(&mut *conn)
+        .fetch_optional(&mut *tx)
         .await?;
         let Some(session) = session else {
             return Ok(None);
         };
-        let session_id: i64 = session.try_get("session_id")?;
-        let rows = sqlx::query(
+        let session_id: i64 = session.get("session_id")?;
+        let rows = query(
             "SELECT photo_id, view, shot, object_key, version, bytes, sha256, content_sha256, captured_at, px_per_mm,
                     regions, refused_reason, refused_detail, (gone_at IS NOT NULL) AS is_gone,
                     EXISTS (SELECT 1 FROM photo_run r
@@ -175,13 +175,13 @@ impl Known {
                FROM photo WHERE session_id = $1 AND is_current = 1",
         )
         .bind(session_id)
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut *tx)
         .await?;
         let photos = rows.iter().map(KnownPhoto::read).collect::<Result<_, _>>()?;
         Ok(Some(Self {
             session_id,
-            source: session.try_get::<Option<i64>, _>("source_id")?.map(SourceId),
-            is_gone: session.try_get("is_gone")?,
+            source: session.get::<Option<i64>>("source_id")?.map(SourceId),
+            is_gone: session.get("is_gone")?,
             facts: SessionFacts::read(&session)?,
             photos,
         }))
@@ -189,23 +189,23 @@ impl Known {
 }
 
 impl KnownPhoto {
-    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+    fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
-            photo_id: row.try_get("photo_id")?,
-            view: row.try_get("view")?,
-            shot: row.try_get("shot")?,
-            object_key: row.try_get("object_key")?,
-            version: row.try_get("version")?,
-            bytes: row.try_get("bytes")?,
-            sha256: row.try_get("sha256")?,
-            content_sha256: row.try_get("content_sha256")?,
-            captured_at: row.try_get("captured_at")?,
-            px_per_mm: row.try_get("px_per_mm")?,
-            regions: row.try_get("regions")?,
-            refused_reason: row.try_get("refused_reason")?,
-            refused_detail: row.try_get("refused_detail")?,
-            is_gone: row.try_get("is_gone")?,
-            is_measured: row.try_get("is_measured")?,
+            photo_id: row.get("photo_id")?,
+            view: row.get("view")?,
+            shot: row.get("shot")?,
+            object_key: row.get("object_key")?,
+            version: row.get("version")?,
+            bytes: row.get("bytes")?,
+            sha256: row.get("sha256")?,
+            content_sha256: row.get("content_sha256")?,
+            captured_at: row.get("captured_at")?,
+            px_per_mm: row.get("px_per_mm")?,
+            regions: row.get("regions")?,
+            refused_reason: row.get("refused_reason")?,
+            refused_detail: row.get("refused_detail")?,
+            is_gone: row.get("is_gone")?,
+            is_measured: row.get("is_measured")?,
         })
     }
 
@@ -350,10 +350,10 @@ async fn write(
                 recorded.photos_updated += 1;
             }
             Step::Lose(photo_id) => {
-                sqlx::query("UPDATE photo SET gone_at = $2 WHERE photo_id = $1")
+                query("UPDATE photo SET gone_at = $2 WHERE photo_id = $1")
                     .bind(photo_id)
                     .bind(now())
-                    .execute(&mut **tx)
+                    .execute(&mut *tx)
                     .await?;
                 recorded.photos_gone += 1;
             }
@@ -390,7 +390,7 @@ impl<'a> Grouping<'a> {
 async fn write_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts) -> Result<i64, LedgerError> {
     let day_number = upload.session.date.duration_since(EPOCH).as_hours().div_euclid(24);
     let grouping = Grouping::of(upload.manifest.as_ref());
-    let session_id: i64 = sqlx::query_scalar(
+    let session_id: i64 = query_scalar(
         "INSERT INTO session (clinic_id, patient_id, session, session_date, day_number, session_no,
                               flagged_baseline, sessions_before, days_since_treatment, manifest, modality, device,
                               needle_depth_mm, fitzpatrick, problem_reason, problem_detail, recorded_at, updated_at)
@@ -421,14 +421,14 @@ async fn write_session(tx: &mut Tx, upload: &SessionUpload, facts: &SessionFacts
     .bind(&facts.problem_reason)
     .bind(&facts.problem_detail)
     .bind(now())
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(session_id)
 }
 
 async fn insert_photo(tx: &mut Tx, session_id: i64, found: &Found<'_>) -> Result<(), LedgerError> {
     let upload = found.upload;
-    sqlx::query(
+    query(
         "INSERT INTO photo (session_id, view, shot, object_key, version, bytes, sha256, captured_at, px_per_mm,
                             regions, refused_reason, refused_detail, is_current, recorded_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13)",
@@ -446,13 +446,13 @@ async fn insert_photo(tx: &mut Tx, session_id: i64, found: &Found<'_>) -> Result
     .bind(found.refused_reason())
     .bind(found.refused_detail())
     .bind(now())
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
 async fn update_photo(tx: &mut Tx, photo_id: i64, found: &Found<'_>) -> Result<(), LedgerError> {
-    sqlx::query(
+    query(
         "UPDATE photo
             SET object_key = $2, version = $3, bytes = $4, sha256 = COALESCE($5, sha256), captured_at = $6,
                 refused_detail = $7, gone_at = NULL
@@ -465,7 +465,7 @@ async fn update_photo(tx: &mut Tx, photo_id: i64, found: &Found<'_>) -> Result<(
     .bind(&found.sha256)
     .bind(&found.captured_at)
     .bind(found.refused_detail())
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! What can go wrong with the ledger, named for who must act.
 //!
-//! SQLite's result codes are read by their primary part (the low byte): a lock that outlasted the busy timeout
-//! is worth another try, a full disk or a read-only file is not, and stops the worker with a clear exit.
+//! SQLite's result codes are read by their primary part (the low byte), PostgreSQL's by their class: a lock that outlasted
+//! the busy timeout and a server that restarts are worth another try, a full disk or a read-only database is not, and stops
+//! the worker with a clear exit.
 
 use cicatrix_model::{ClinicId, PatientId};
 use riverqueue::sqlx;
+use riverqueue::sqlx::postgres::PgDatabaseError;
 
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
@@ -98,6 +100,19 @@ impl LedgerError {
             _ => LedgerError::Engine(text),
         }
     }
+
+    fn from_sqlstate(code: &str, text: String) -> Self {
+        let (class, _) = code.split_at(code.len().min(2));
+        match (class, code) {
+            // Out of connections or locks, a deadlock, or a server that is stopping or starting.
+            ("08" | "40" | "55" | "57", _) | ("53", "53300" | "53200") => LedgerError::Unavailable(text),
+            ("53" | "58", _) => LedgerError::Full(text),
+            (_, "25006" | "42501") => LedgerError::ReadOnly(text),
+            ("28" | "3D", _) => LedgerError::Unsupported(text),
+            ("22" | "23" | "42", _) => LedgerError::Bug(text),
+            _ => LedgerError::Engine(text),
+        }
+    }
 }
 
 #[doc(hidden)]
@@ -105,10 +120,10 @@ impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
         match &error {
-            sqlx::Error::Database(inner) => {
-                let code = inner.code().and_then(|code| code.parse::<i32>().ok());
-                Self::from_code(code, text)
-            }
+            sqlx::Error::Database(inner) => match inner.try_downcast_ref::<PgDatabaseError>() {
+                Some(inner) => Self::from_sqlstate(inner.code(), text),
+                None => Self::from_code(inner.code().and_then(|code| code.parse::<i32>().ok()), text),
+            },
             sqlx::Error::Io(inner) => Self::from_io(inner, "database"),
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
@@ -151,6 +166,16 @@ impl From<riverqueue::migrate::Error> for LedgerError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_restarts_is_worth_another_try_and_a_full_disk_is_not() {
+        for code in ["57P01", "57P03", "08006", "40P01", "53300"] {
+            assert!(LedgerError::from_sqlstate(code, String::new()).is_transient(), "{code}");
+        }
+        for code in ["53100", "25006", "42501"] {
+            assert!(LedgerError::from_sqlstate(code, String::new()).is_fatal(), "{code}");
+        }
+    }
 
     #[test]
     fn only_a_busy_database_is_worth_another_try() {

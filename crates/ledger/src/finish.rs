@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use cicatrix_model::{GateReading, Observation, QualityTier, Reason, RegionVerdict, Scale};
-use riverqueue::sqlx;
 use serde_json::Value;
 
 use crate::runs::{self, RunRow};
+use crate::sql::{Tx, query, query_scalar};
 use crate::start::open_run;
-use crate::{Handler, Ledger, LedgerError, State, Tx, Verdict, now, plan, series, to_json};
+use crate::{Handler, Ledger, LedgerError, State, Verdict, now, plan, series, to_json};
 
 /// What happens to the job of an ended run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,12 +194,12 @@ pub(crate) async fn close(
 }
 
 async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
-    sqlx::query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
     for observation in &ending.observations {
         if !observation.value.is_finite() {
             continue;
         }
-        sqlx::query(
+        query(
             "INSERT INTO observation (run_id, region, measure, value, unit, n_pixels, sd, ci95_lo, ci95_hi)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
@@ -212,22 +212,22 @@ async fn write_observations(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result
         .bind(observation.error.map(|e| e.sd))
         .bind(observation.error.map(|e| e.ci95_lo))
         .bind(observation.error.map(|e| e.ci95_hi))
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     }
     Ok(())
 }
 
 async fn write_regions(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), LedgerError> {
-    sqlx::query("DELETE FROM run_region WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    query("DELETE FROM run_region WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
     for region in &ending.regions {
-        sqlx::query("INSERT INTO run_region (run_id, region, tier, reason, detail) VALUES ($1, $2, $3, $4, $5)")
+        query("INSERT INTO run_region (run_id, region, tier, reason, detail) VALUES ($1, $2, $3, $4, $5)")
             .bind(run_id)
             .bind(region.region.as_str())
             .bind(region.quality_tier.map(QualityTier::name))
             .bind(region.reason.map(Reason::code))
             .bind(region.detail.as_deref().map(runs::shortened))
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
     }
     Ok(())
@@ -236,7 +236,7 @@ async fn write_regions(tx: &mut Tx, run_id: i64, ending: &Ending) -> Result<(), 
 async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), LedgerError> {
     let provenance = ending.provenance.as_ref().map(|value| to_json(value, "provenance")).transpose()?;
     let derived = ending.derived.as_ref().map(|value| to_json(value, "derived pictures")).transpose()?;
-    sqlx::query(
+    query(
         "UPDATE photo_run
             SET state = $2, reason = $3, reasons = $4, detail = $5, finished_at = $6, duration_ms = $7,
                 content_sha256 = $8, tier = $9, endpoint_eligible = $10, gate = $11, provenance = $12, derived = $13,
@@ -258,29 +258,29 @@ async fn write_run(tx: &mut Tx, run: &RunRow, ending: &Ending) -> Result<(), Led
     .bind(derived)
     .bind(ending.scale.map(|scale| scale.source.name()))
     .bind(ending.scale.map(|scale| scale.relative_sd))
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     // What a quarantined file hashed to proves nothing about the object: the body may have been damaged on its way.
     let was_decoded = matches!(ending.state, State::Measured | State::NotMeasurable);
     if let Some(digest) = ending.content_sha256.as_ref().filter(|_| was_decoded) {
-        sqlx::query("UPDATE photo SET content_sha256 = $2 WHERE photo_id = $1")
+        query("UPDATE photo SET content_sha256 = $2 WHERE photo_id = $1")
             .bind(run.photo_id)
             .bind(digest.to_ascii_lowercase())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
     }
     Ok(())
 }
 
 async fn has_gone_photos(tx: &mut Tx, run: &RunRow) -> Result<bool, LedgerError> {
-    let gone: i64 = sqlx::query_scalar(
+    let gone: i64 = query_scalar(
         "SELECT EXISTS (
              SELECT 1 FROM session s JOIN photo p ON p.session_id = s.session_id
               WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.is_current = 1 AND p.gone_at IS NOT NULL)",
     )
     .bind(&run.clinic)
     .bind(&run.patient)
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(gone != 0)
 }

@@ -7,9 +7,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
 
-use riverqueue::sqlx;
-
-use crate::{Ledger, LedgerError, operator, runs};
+use crate::sql::Pool;
+use crate::sql::query_scalar;
+use crate::{Ledger, LedgerError, runs};
 
 /// The right to work on a ledger alone; given back when dropped.
 #[derive(Debug)]
@@ -46,22 +46,27 @@ impl Ledger {
     ///
     /// Their starts are given back and counted apart, with a higher limit: a photo is read in another process, so the
     /// death of this one says little about it.
+    ///
+    /// On PostgreSQL there may be other workers, and nothing is done: what a dead one left is told by its age.
     pub async fn recover_orphans(&self, _held: &Lock) -> Result<u64, LedgerError> {
+        if matches!(self.pool, Pool::Postgres(_)) {
+            return Ok(0);
+        }
         let mut tx = self.begin().await?;
         self.courier.requeue_running(&mut tx).await?;
-        let orphans: Vec<i64> = sqlx::query_scalar(
+        let orphans: Vec<i64> = query_scalar(
             "UPDATE photo_run
-                SET state = 'ready', worker = NULL, starts = MAX(starts - 1, 0), orphaned = orphaned + 1
+                SET state = 'ready', worker = NULL, starts = CASE WHEN starts > 0 THEN starts - 1 ELSE 0 END, orphaned = orphaned + 1
               WHERE state = 'running'
               RETURNING run_id",
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut tx)
         .await?;
         for run_id in &orphans {
             runs::event(&mut tx, *run_id, "recovered", None, None).await?;
         }
-        operator::redispatch(self, &mut tx).await?;
         tx.commit().await?;
+        self.redispatch().await?;
         Ok(orphans.len() as u64)
     }
 }

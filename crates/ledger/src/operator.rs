@@ -4,10 +4,10 @@
 //! nothing: a run that is open without an open job gets a new one.
 
 use cicatrix_model::Reason;
-use riverqueue::sqlx;
 
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
-use crate::{Ledger, LedgerError, State, Tx, now, plan, read, series};
+use crate::sql::{On, Tx, query, query_as, query_scalar};
+use crate::{Ledger, LedgerError, State, now, plan, read, series};
 
 /// Which of the current runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +40,17 @@ impl Ledger {
 
     /// Gives open runs whose job is lost or over a new one. Returns how many.
     pub async fn redispatch(&self) -> Result<u64, LedgerError> {
-        let mut read = self.pool.begin().await?;
-        let lost = lost_runs(&mut read).await?;
-        read.rollback().await?;
-        if lost.is_empty() {
-            return Ok(0);
+        let mut redispatched = 0;
+        for (run_id, ..) in lost_runs(&self.pool, None).await? {
+            let mut tx = self.begin().await?;
+            runs::find_in_turn(&mut tx, run_id).await?;
+            let still_lost = lost_runs(&mut tx, Some(run_id)).await?;
+            for (run_id, state, is_baseline) in &still_lost {
+                redispatch(self, &mut tx, *run_id, state, *is_baseline).await?;
+            }
+            tx.commit().await?;
+            redispatched += still_lost.len() as u64;
         }
-        let mut tx = self.begin().await?;
-        let redispatched = redispatch(self, &mut tx).await?;
-        tx.commit().await?;
         Ok(redispatched)
     }
 
@@ -57,7 +59,7 @@ impl Ledger {
         match which {
             Selection::Runs(runs) => {
                 for run_id in runs {
-                    let known: Option<i64> = sqlx::query_scalar("SELECT run_id FROM photo_run WHERE run_id = $1")
+                    let known: Option<i64> = query_scalar("SELECT run_id FROM photo_run WHERE run_id = $1")
                         .bind(*run_id)
                         .fetch_optional(&self.pool)
                         .await?;
@@ -66,9 +68,9 @@ impl Ledger {
                 Ok(runs.clone())
             }
             Selection::InState { state, reason } => {
-                let runs: Vec<i64> = sqlx::query_scalar(
+                let runs: Vec<i64> = query_scalar(
                     "SELECT run_id FROM photo_run
-                      WHERE is_current = 1 AND state = $1 AND ($2 IS NULL OR reason = $2)
+                      WHERE is_current = 1 AND state = $1 AND (CAST($2 AS TEXT) IS NULL OR reason = $2)
                       ORDER BY CASE WHEN photo_id = baseline_photo_id THEN 0 ELSE 1 END, run_id",
                 )
                 .bind(state.name())
@@ -82,7 +84,7 @@ impl Ledger {
 
     pub(crate) async fn retry_run(&self, run_id: i64) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
-        let Some(run) = runs::find(&mut tx, run_id).await? else {
+        let Some(run) = runs::find_in_turn(&mut tx, run_id).await? else {
             return Ok(false);
         };
         let has_ended =
@@ -105,7 +107,7 @@ impl Ledger {
 
     async fn cancel_run(&self, run_id: i64) -> Result<u64, LedgerError> {
         let mut tx = self.begin().await?;
-        let Some(run) = runs::find(&mut tx, run_id).await? else {
+        let Some(run) = runs::find_in_turn(&mut tx, run_id).await? else {
             return Ok(0);
         };
         if !run.is_current || !run.state.is_unfinished() {
@@ -119,7 +121,7 @@ impl Ledger {
     /// The end of a run whose job somebody cancelled in the engine while it ran.
     pub(crate) async fn cancel_running(&self, run_id: i64, job_id: i64) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
-        let run = runs::find(&mut tx, run_id).await?;
+        let run = runs::find_in_turn(&mut tx, run_id).await?;
         if let Some(run) = run.filter(|run| run.job_id == Some(job_id) && run.state == State::Running) {
             end_as_cancelled(self, &mut tx, &run, None).await?;
         }
@@ -136,10 +138,10 @@ async fn end_as_cancelled(ledger: &Ledger, tx: &mut Tx, run: &RunRow, job_id: Op
         cancelled.extend(runs::waiting_for(tx, run).await?);
     }
     for (run_id, job_id) in &cancelled {
-        sqlx::query("UPDATE photo_run SET state = 'cancelled', finished_at = $2 WHERE run_id = $1")
+        query("UPDATE photo_run SET state = 'cancelled', finished_at = $2 WHERE run_id = $1")
             .bind(*run_id)
             .bind(now())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         runs::event(tx, *run_id, State::Cancelled.name(), None, None).await?;
         if let Some(job_id) = job_id {
@@ -152,44 +154,47 @@ async fn end_as_cancelled(ledger: &Ledger, tx: &mut Tx, run: &RunRow, job_id: Op
 
 /// State of the run that this follower depends on.
 async fn baseline_state(tx: &mut Tx, follower: &RunRow) -> Result<Option<State>, LedgerError> {
-    let state: Option<String> = sqlx::query_scalar(
+    let state: Option<String> = query_scalar(
         "SELECT state FROM photo_run
           WHERE photo_id = $1 AND baseline_photo_id = $1 AND protocol_digest = $2 AND program_version = $3",
     )
     .bind(follower.baseline_photo_id)
     .bind(&follower.plan.protocol_digest)
     .bind(&follower.plan.program_version)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(&mut *tx)
     .await?;
     state.as_deref().map(|state| read(state, "state of a run")).transpose()
 }
 
-/// Open runs without an open job: id, state, and whether they are a baseline.
-async fn lost_runs(conn: &mut sqlx::SqliteConnection) -> Result<Vec<(i64, String, bool)>, LedgerError> {
-    let lost: Vec<(i64, String, bool)> = sqlx::query_as(
+/// Open runs without an open job, of all or of one: id, state, and whether they are a baseline.
+async fn lost_runs(on: impl Into<On<'_>>, only: Option<i64>) -> Result<Vec<(i64, String, bool)>, LedgerError> {
+    query_as(
         "SELECT r.run_id, r.state, (r.photo_id = r.baseline_photo_id)
            FROM photo_run r
            LEFT JOIN river_job j ON j.id = r.job_id
           WHERE r.is_current = 1 AND r.state IN ('waiting_for_baseline', 'ready', 'running')
             AND (j.id IS NULL OR j.state IN ('completed', 'cancelled', 'discarded'))
+            AND (CAST($1 AS BIGINT) IS NULL OR r.run_id = $1)
           ORDER BY r.run_id",
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    Ok(lost)
+    .bind(only)
+    .fetch_all(on)
+    .await
 }
 
-pub(crate) async fn redispatch(ledger: &Ledger, tx: &mut Tx) -> Result<u64, LedgerError> {
-    let lost = lost_runs(tx).await?;
-    for (run_id, state, is_baseline) in &lost {
-        let opening = if state == State::WaitingForBaseline.name() { Opening::Waiting } else { Opening::Ready };
-        sqlx::query("UPDATE photo_run SET state = $2 WHERE run_id = $1")
-            .bind(*run_id)
-            .bind(opening.state().name())
-            .execute(&mut **tx)
-            .await?;
-        runs::give_job(ledger, tx, *run_id, *is_baseline, opening).await?;
-        runs::event(tx, *run_id, "redispatched", None, None).await?;
-    }
-    Ok(lost.len() as u64)
+async fn redispatch(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    run_id: i64,
+    state: &str,
+    is_baseline: bool,
+) -> Result<(), LedgerError> {
+    let opening = if state == State::WaitingForBaseline.name() { Opening::Waiting } else { Opening::Ready };
+    query("UPDATE photo_run SET state = $2 WHERE run_id = $1")
+        .bind(run_id)
+        .bind(opening.state().name())
+        .execute(&mut *tx)
+        .await?;
+    runs::give_job(ledger, tx, run_id, is_baseline, opening).await?;
+    runs::event(tx, run_id, "redispatched", None, None).await
 }

@@ -20,13 +20,13 @@ mod decide;
 mod facts;
 
 use cicatrix_model::{ClinicId, PatientId};
-use riverqueue::sqlx;
 
 use self::decide::{Act, Plan, Task, Touched, decide};
 use self::facts::Facts;
 pub(crate) use self::facts::is_elsewhere;
 use crate::runs::{self, Opening};
-use crate::{Ledger, LedgerError, PlanSettings, Planned, State, Tx, now, series};
+use crate::sql::{Tx, query};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, series};
 
 impl Ledger {
     /// Brings a patient's runs into line with sessions, photos and protocol, in one transaction. Idempotent.
@@ -36,13 +36,14 @@ impl Ledger {
         patient: &PatientId,
         how: &PlanSettings,
     ) -> Result<Planned, LedgerError> {
-        let mut read = self.pool.begin().await?;
+        let mut read = self.pool.begin_to_read().await?;
         let facts = Facts::load(&mut read, clinic.as_str(), patient.as_str(), how).await?;
         read.rollback().await?;
         if decide(&facts).is_empty() {
             return Ok(Planned::default());
         }
         let mut tx = self.begin().await?;
+        tx.take_turn_of(clinic.as_str(), patient.as_str()).await?;
         let planned = replan(self, &mut tx, clinic.as_str(), patient.as_str(), how).await?;
         tx.commit().await?;
         Ok(planned)
@@ -88,11 +89,11 @@ async fn mark_baseline(tx: &mut Tx, plan: &Plan) -> Result<(), LedgerError> {
     let mut marks = plan.marks.clone();
     marks.sort_by_key(|(_, is_baseline)| *is_baseline);
     for (session_id, is_baseline) in marks {
-        sqlx::query("UPDATE session SET is_baseline = $2, updated_at = $3 WHERE session_id = $1")
+        query("UPDATE session SET is_baseline = $2, updated_at = $3 WHERE session_id = $1")
             .bind(session_id)
             .bind(is_baseline)
             .bind(now())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
     }
     Ok(())
@@ -123,10 +124,7 @@ async fn carry_out(
             planned.ready += 1;
         }
         Act::Revive { run_id } => {
-            sqlx::query("UPDATE photo_run SET is_current = 1 WHERE run_id = $1")
-                .bind(*run_id)
-                .execute(&mut **tx)
-                .await?;
+            query("UPDATE photo_run SET is_current = 1 WHERE run_id = $1").bind(*run_id).execute(&mut *tx).await?;
             planned.revived += 1;
         }
     }

@@ -5,9 +5,8 @@ use std::str::FromStr;
 
 use cicatrix_model::Reason;
 use futures::TryStreamExt;
-use riverqueue::sqlx::sqlite::SqliteRow;
-use riverqueue::sqlx::{self, AssertSqlSafe, Row, Sqlite, TypeInfo, ValueRef};
 
+use crate::sql::{Cell, Pool, columns, query, query_as, query_scalar};
 use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json};
 
 /// A view that people read. Names and columns are part of the contract with scripts outside.
@@ -87,15 +86,6 @@ impl FromStr for Table {
     }
 }
 
-/// One value of an exported row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    Null,
-    Int(i64),
-    Real(f64),
-    Text(String),
-}
-
 /// What an export hands over: the column names once, then the rows.
 #[derive(Debug, Clone, Copy)]
 pub enum Line<'a> {
@@ -108,15 +98,13 @@ impl Ledger {
     pub async fn counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
         let rows: Vec<(String, i64)> = match source {
             Some(source) => {
-                sqlx::query_as(
-                    "SELECT state, COUNT(*) FROM photo_run WHERE source_id = $1 AND is_current = 1 GROUP BY state",
-                )
-                .bind(source.0)
-                .fetch_all(&self.pool)
-                .await?
+                query_as("SELECT state, COUNT(*) FROM photo_run WHERE source_id = $1 AND is_current = 1 GROUP BY state")
+                    .bind(source.0)
+                    .fetch_all(&self.pool)
+                    .await?
             }
             None => {
-                sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
+                query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
                     .fetch_all(&self.pool)
                     .await?
             }
@@ -126,7 +114,7 @@ impl Ledger {
 
     /// Regions on the retake list whose photos are measured otherwise.
     pub async fn refused_regions(&self, source: SourceId) -> Result<u64, LedgerError> {
-        let count: i64 = sqlx::query_scalar(
+        let count: i64 = query_scalar(
             "SELECT COUNT(*)
                FROM v_retakes t
                JOIN photo_run r ON r.run_id = t.run_id
@@ -154,10 +142,7 @@ impl Ledger {
         matching: &[(&str, &str)],
         each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
     ) -> Result<u64, LedgerError> {
-        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1) ORDER BY cid")
-            .bind(table.view())
-            .fetch_all(&self.pool)
-            .await?;
+        let columns = columns(&self.pool, &table.view()).await?;
         for (column, _) in matching {
             if !columns.iter().any(|known| known == column) {
                 let text = format!("the table {} has no column '{column}'", table.name());
@@ -167,15 +152,11 @@ impl Ledger {
         each(Line::Header(&columns)).map_err(LedgerError::Output)?;
 
         // Column names are the view's own, checked above; values are bound.
-        let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(select(table, matching)));
-        for (_, value) in matching {
-            query = query.bind((*value).to_owned());
-        }
-        let mut rows = query.fetch(&self.pool);
+        let statement = matching.iter().fold(query(select(&self.pool, table, matching)), |query, (_, value)| query.bind(*value));
+        let mut rows = statement.fetch(&self.pool);
         let mut handed_over = 0;
         while let Some(row) = rows.try_next().await? {
-            let cells = (0..row.len()).map(|index| cell(&row, index)).collect::<Result<Vec<_>, _>>()?;
-            each(Line::Row(&cells)).map_err(LedgerError::Output)?;
+            each(Line::Row(row.cells())).map_err(LedgerError::Output)?;
             handed_over += 1;
         }
         Ok(handed_over)
@@ -184,12 +165,11 @@ impl Ledger {
     /// Notes the start of a sweep; runs that it plans carry its id.
     pub async fn night_begin(&self, source: &str) -> Result<i64, LedgerError> {
         let mut tx = self.begin().await?;
-        let night_id: i64 =
-            sqlx::query_scalar("INSERT INTO night (source, started_at) VALUES ($1, $2) RETURNING night_id")
-                .bind(source)
-                .bind(now())
-                .fetch_one(&mut *tx)
-                .await?;
+        let night_id: i64 = query_scalar("INSERT INTO night (source, started_at) VALUES ($1, $2) RETURNING night_id")
+            .bind(source)
+            .bind(now())
+            .fetch_one(&mut tx)
+            .await?;
         tx.commit().await?;
         Ok(night_id)
     }
@@ -203,13 +183,16 @@ impl Ledger {
         detail: &str,
     ) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
-        sqlx::query("INSERT OR REPLACE INTO stray (night_id, object_key, reason, detail) VALUES ($1, $2, $3, $4)")
-            .bind(night_id)
-            .bind(key)
-            .bind(reason.code())
-            .bind(detail)
-            .execute(&mut *tx)
-            .await?;
+        query(
+            "INSERT INTO stray (night_id, object_key, reason, detail) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (night_id, object_key) DO UPDATE SET reason = excluded.reason, detail = excluded.detail",
+        )
+        .bind(night_id)
+        .bind(key)
+        .bind(reason.code())
+        .bind(detail)
+        .execute(&mut tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -218,16 +201,16 @@ impl Ledger {
     pub async fn night_end(&self, night_id: i64) -> Result<Counts, LedgerError> {
         let mut tx = self.begin().await?;
         let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT state, COUNT(*) FROM photo_run WHERE night_id = $1 GROUP BY state")
+            query_as("SELECT state, COUNT(*) FROM photo_run WHERE night_id = $1 GROUP BY state")
                 .bind(night_id)
-                .fetch_all(&mut *tx)
+                .fetch_all(&mut tx)
                 .await?;
         let counts = counted(rows)?;
-        sqlx::query("UPDATE night SET finished_at = $2, counts = $3 WHERE night_id = $1")
+        query("UPDATE night SET finished_at = $2, counts = $3 WHERE night_id = $1")
             .bind(night_id)
             .bind(now())
             .bind(to_json(&counts, "counts")?)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
         tx.commit().await?;
         Ok(counts)
@@ -242,26 +225,13 @@ fn counted(rows: Vec<(String, i64)>) -> Result<Counts, LedgerError> {
     Ok(counts)
 }
 
-fn select(table: Table, matching: &[(&str, &str)]) -> String {
+fn select(pool: &Pool, table: Table, matching: &[(&str, &str)]) -> String {
     let mut sql = format!("SELECT * FROM {}", table.view());
     for (index, (column, _)) in matching.iter().enumerate() {
         let word = if index == 0 { "WHERE" } else { "AND" };
-        sql.push_str(&format!(" {word} {column} = ${}", index + 1));
+        sql.push_str(&format!(" {word} {} = ${}", pool.as_text(column), index + 1));
     }
     sql.push_str(" ORDER BY ");
     sql.push_str(table.order());
     sql
-}
-
-fn cell(row: &SqliteRow, index: usize) -> Result<Cell, LedgerError> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(Cell::Null);
-    }
-    let kind = raw.type_info().name().to_owned();
-    Ok(match kind.as_str() {
-        "INTEGER" | "BOOLEAN" => Cell::Int(row.try_get_unchecked(index)?),
-        "REAL" => Cell::Real(row.try_get_unchecked(index)?),
-        _ => Cell::Text(row.try_get_unchecked(index)?),
-    })
 }

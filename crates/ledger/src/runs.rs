@@ -1,11 +1,10 @@
 //! A run's row: reading it, opening it, and the log of what happened to it.
 
 use cicatrix_model::Reason;
-use riverqueue::sqlx::sqlite::SqliteRow;
-use riverqueue::sqlx::{self, Row, SqliteConnection};
 
 use crate::courier::Urgency;
-use crate::{Ledger, LedgerError, PlanSettings, SourceId, State, Tx, now, read};
+use crate::sql::{Row, Tx, query, query_as, query_scalar};
+use crate::{Ledger, LedgerError, PlanSettings, SourceId, State, now, read};
 
 /// Stands for "no baseline": the verdict needed no reading.
 pub(crate) const NO_BASELINE: i64 = 0;
@@ -37,33 +36,33 @@ impl RunRow {
         self.photo_id == self.baseline_photo_id
     }
 
-    fn read(row: &SqliteRow) -> Result<Self, LedgerError> {
+    fn read(row: &Row) -> Result<Self, LedgerError> {
         Ok(Self {
-            run_id: row.try_get("run_id")?,
-            photo_id: row.try_get("photo_id")?,
-            baseline_photo_id: row.try_get("baseline_photo_id")?,
-            session_id: row.try_get("session_id")?,
-            clinic: row.try_get("clinic_id")?,
-            patient: row.try_get("patient_id")?,
-            session: row.try_get("session")?,
-            view: row.try_get("view")?,
-            state: read(row.try_get("state")?, "state of a run")?,
-            is_current: row.try_get("is_current")?,
-            starts: row.try_get("starts")?,
-            orphaned: row.try_get("orphaned")?,
-            job_id: row.try_get("job_id")?,
+            run_id: row.get("run_id")?,
+            photo_id: row.get("photo_id")?,
+            baseline_photo_id: row.get("baseline_photo_id")?,
+            session_id: row.get("session_id")?,
+            clinic: row.get("clinic_id")?,
+            patient: row.get("patient_id")?,
+            session: row.get("session")?,
+            view: row.get("view")?,
+            state: read(&row.get::<String>("state")?, "state of a run")?,
+            is_current: row.get("is_current")?,
+            starts: row.get("starts")?,
+            orphaned: row.get("orphaned")?,
+            job_id: row.get("job_id")?,
             plan: PlanSettings {
-                protocol_id: row.try_get("protocol_id")?,
-                protocol_digest: row.try_get("protocol_digest")?,
-                program_version: row.try_get("program_version")?,
-                night_id: row.try_get("night_id")?,
+                protocol_id: row.get("protocol_id")?,
+                protocol_digest: row.get("protocol_digest")?,
+                program_version: row.get("program_version")?,
+                night_id: row.get("night_id")?,
             },
         })
     }
 }
 
-pub(crate) async fn find(conn: &mut SqliteConnection, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
-    let row = sqlx::query(
+pub(crate) async fn find(tx: &mut Tx, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
+    let row = query(
         "SELECT r.run_id, r.photo_id, r.baseline_photo_id, p.session_id, s.clinic_id, s.patient_id, s.session,
                 p.view, r.state, r.is_current, r.starts, r.orphaned, r.job_id, r.protocol_id,
                 r.protocol_digest, r.program_version, r.night_id
@@ -73,17 +72,21 @@ pub(crate) async fn find(conn: &mut SqliteConnection, run_id: i64) -> Result<Opt
           WHERE r.run_id = $1",
     )
     .bind(run_id)
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut *tx)
     .await?;
     row.as_ref().map(RunRow::read).transpose()
 }
 
+/// The run, once it is its patient's turn.
+pub(crate) async fn find_in_turn(tx: &mut Tx, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
+    let Some(run) = find(tx, run_id).await? else { return Ok(None) };
+    tx.take_turn_of(&run.clinic, &run.patient).await?;
+    find(tx, run_id).await
+}
+
 /// Runs that wait for this baseline, with their jobs.
-pub(crate) async fn waiting_for(
-    conn: &mut SqliteConnection,
-    baseline: &RunRow,
-) -> Result<Vec<(i64, Option<i64>)>, LedgerError> {
-    let waiting: Vec<(i64, Option<i64>)> = sqlx::query_as(
+pub(crate) async fn waiting_for(tx: &mut Tx, baseline: &RunRow) -> Result<Vec<(i64, Option<i64>)>, LedgerError> {
+    let waiting: Vec<(i64, Option<i64>)> = query_as(
         "SELECT run_id, job_id FROM photo_run
           WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
             AND state = 'waiting_for_baseline' AND is_current = 1
@@ -92,7 +95,7 @@ pub(crate) async fn waiting_for(
     .bind(baseline.photo_id)
     .bind(&baseline.plan.protocol_digest)
     .bind(&baseline.plan.program_version)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     Ok(waiting)
 }
@@ -134,7 +137,7 @@ pub(crate) async fn create(
     how: &PlanSettings,
     opening: Opening,
 ) -> Result<i64, LedgerError> {
-    let run_id: i64 = sqlx::query_scalar(
+    let run_id: i64 = query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
                                 night_id, is_current, state, created_at, source_id)
          VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, (
@@ -149,7 +152,7 @@ pub(crate) async fn create(
     .bind(how.night_id)
     .bind(opening.state().name())
     .bind(now())
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     give_job(ledger, tx, run_id, photo_id == baseline_photo_id, opening).await?;
     Ok(run_id)
@@ -163,7 +166,7 @@ pub(crate) async fn reopen(
     is_baseline: bool,
     opening: Opening,
 ) -> Result<(), LedgerError> {
-    sqlx::query(
+    query(
         "UPDATE photo_run
             SET is_current = 1, state = $2, reason = NULL, reasons = '[]', detail = NULL, starts = 0, orphaned = 0,
                 job_id = NULL, worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
@@ -171,9 +174,9 @@ pub(crate) async fn reopen(
     )
     .bind(run_id)
     .bind(opening.state().name())
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
-    sqlx::query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
     give_job(ledger, tx, run_id, is_baseline, opening).await
 }
 
@@ -191,22 +194,16 @@ pub(crate) async fn give_job(
         Opening::Cancelled => return Ok(()),
     };
     let urgency = if is_baseline { Urgency::Baseline } else { Urgency::FollowUp };
-    let source: Option<i64> = sqlx::query_scalar("SELECT source_id FROM photo_run WHERE run_id = $1")
-        .bind(run_id)
-        .fetch_one(&mut **tx)
-        .await?;
+    let source: Option<i64> =
+        query_scalar("SELECT source_id FROM photo_run WHERE run_id = $1").bind(run_id).fetch_one(&mut *tx).await?;
     let job_id = ledger.courier.insert(tx, run_id, source.map(SourceId), urgency, pending).await?;
-    sqlx::query("UPDATE photo_run SET job_id = $2 WHERE run_id = $1")
-        .bind(run_id)
-        .bind(job_id)
-        .execute(&mut **tx)
-        .await?;
+    query("UPDATE photo_run SET job_id = $2 WHERE run_id = $1").bind(run_id).bind(job_id).execute(&mut *tx).await?;
     Ok(())
 }
 
 /// Lets a waiting follower start.
 pub(crate) async fn release(ledger: &Ledger, tx: &mut Tx, run_id: i64, job_id: Option<i64>) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE photo_run SET state = 'ready' WHERE run_id = $1").bind(run_id).execute(&mut **tx).await?;
+    query("UPDATE photo_run SET state = 'ready' WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
     let released = match job_id {
         Some(job_id) => ledger.courier.release(tx, job_id).await?,
         None => false,
@@ -226,10 +223,10 @@ pub(crate) async fn retire(
     job_id: Option<i64>,
 ) -> Result<(), LedgerError> {
     let ended = if state.is_unfinished() { State::Superseded } else { state };
-    sqlx::query("UPDATE photo_run SET is_current = 0, state = $2 WHERE run_id = $1")
+    query("UPDATE photo_run SET is_current = 0, state = $2 WHERE run_id = $1")
         .bind(run_id)
         .bind(ended.name())
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
     if state.is_unfinished() {
         event(tx, run_id, ended.name(), None, None).await?;
@@ -250,7 +247,7 @@ pub(crate) async fn conclude(
 ) -> Result<(), LedgerError> {
     let state = State::of(reason);
     let at = now();
-    let run_id: i64 = sqlx::query_scalar(
+    let run_id: i64 = query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
                                 night_id, is_current, state, reason, reasons, detail, created_at, finished_at,
                                 source_id)
@@ -272,26 +269,26 @@ pub(crate) async fn conclude(
     .bind(format!("[\"{}\"]", reason.code()))
     .bind(shortened(detail))
     .bind(&at)
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     event(tx, run_id, state.name(), None, Some(detail)).await
 }
 
 /// Adds a line to a run's history.
 pub(crate) async fn event(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     run_id: i64,
     kind: &str,
     worker: Option<&str>,
     detail: Option<&str>,
 ) -> Result<(), LedgerError> {
-    sqlx::query("INSERT INTO run_event (run_id, at, kind, worker, detail) VALUES ($1, $2, $3, $4, $5)")
+    query("INSERT INTO run_event (run_id, at, kind, worker, detail) VALUES ($1, $2, $3, $4, $5)")
         .bind(run_id)
         .bind(now())
         .bind(kind)
         .bind(worker)
         .bind(detail.map(shortened))
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }

@@ -1,60 +1,70 @@
-//! The schema and its migrations: River's own tables first, then ours, each version in one transaction.
+//! The schema and its migrations: River's own tables first, then ours, in one transaction.
 //!
-//! The migrator is our own twenty lines: sqlx's needs features that the job engine's sqlx does not switch on. A
-//! ledger that a newer program has migrated is refused rather than guessed at.
+//! Tables differ between the databases only in how ids and types are written, and come by migrations of each; views are one
+//! text for both and made anew with each version. The migrator is our own few lines: sqlx's needs features that the job
+//! engine's sqlx does not switch on. A ledger that a newer program has migrated is refused rather than guessed at.
 
 use cicatrix_model::{Reason, ReasonGroup};
-use riverqueue::database::begin_sqlite_write;
-use riverqueue::migrate::SqliteMigrator;
-use riverqueue::sqlx::{self, SqliteConnection, SqlitePool};
+use riverqueue::migrate::{PostgresMigrator, SqliteMigrator};
 use tokio::time::{Duration, sleep};
 
+use crate::sql::{On, Pool, Tx, columns, query, query_as, query_scalar};
 use crate::{LedgerError, now};
 
-/// Version, name and SQL, in order. A released version is never edited.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
-    (1, "tables", include_str!("../migrations/0001_tables.sql")),
-    (2, "views", include_str!("../migrations/0002_views.sql")),
-    (3, "scale_source", include_str!("../migrations/0003_scale_source.sql")),
-    (4, "orphaned", include_str!("../migrations/0004_orphaned.sql")),
-    (5, "source", include_str!("../migrations/0005_source.sql")),
-    (6, "inference", include_str!("../migrations/0006_inference.sql")),
-    (7, "regions", include_str!("../migrations/0007_regions.sql")),
-    (8, "scale", include_str!("../migrations/0008_scale.sql")),
+/// Version, name and SQL.
+type Migration = (i64, &'static str, &'static str);
+
+/// In order. A released version is never edited.
+const SQLITE: [Migration; 9] = [
+    (1, "tables", include_str!("../migrations/sqlite/0001_tables.sql")),
+    (2, "views", include_str!("../migrations/sqlite/0002_views.sql")),
+    (3, "scale_source", include_str!("../migrations/sqlite/0003_scale_source.sql")),
+    (4, "orphaned", include_str!("../migrations/sqlite/0004_orphaned.sql")),
+    (5, "source", include_str!("../migrations/sqlite/0005_source.sql")),
+    (6, "inference", include_str!("../migrations/sqlite/0006_inference.sql")),
+    (7, "regions", include_str!("../migrations/sqlite/0007_regions.sql")),
+    (8, "scale", include_str!("../migrations/sqlite/0008_scale.sql")),
+    (9, "views_of_both", ""),
 ];
-const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+/// PostgreSQL begins where SQLite was when it came.
+const POSTGRES: [Migration; 1] = [(9, "tables", include_str!("../migrations/postgres/0009_tables.sql"))];
+const VIEWS: &str = include_str!("../migrations/views.sql");
+const KNOWN: i64 = SQLITE[SQLITE.len() - 1].0;
+const _: () = assert!(POSTGRES[POSTGRES.len() - 1].0 == KNOWN, "both databases have one version");
 
 /// Brings both schemas up to date; only reads when they are.
-pub(crate) async fn migrate(pool: &SqlitePool) -> Result<(), LedgerError> {
+pub(crate) async fn migrate(pool: &Pool) -> Result<(), LedgerError> {
     migrate_river(pool).await?;
-    {
-        let mut conn = pool.acquire().await?;
-        if applied_version(&mut conn).await? == KNOWN && reasons_are_current(&mut conn).await? {
-            return Ok(());
-        }
+    if is_current(pool).await? && reasons_are_current(pool).await? {
+        return Ok(());
     }
-    let mut tx = begin_sqlite_write(pool).await?;
-    sqlx::query(
+    let mut tx = pool.begin().await?;
+    tx.take_turn("schema").await?;
+    query(
         "CREATE TABLE IF NOT EXISTS ledger_migration (
-             version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+             version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
     )
-    .execute(&mut *tx)
+    .execute(&mut tx)
     .await?;
     let applied = applied_version(&mut tx).await?;
     if applied > KNOWN {
         return Err(LedgerError::Schema { found: applied, known: KNOWN });
     }
-    for (version, name, sql) in MIGRATIONS {
-        if version <= applied {
-            continue;
+    if applied < KNOWN {
+        let migrations = match tx {
+            Tx::Sqlite(_) => &SQLITE[..],
+            Tx::Postgres(_) => &POSTGRES[..],
+        };
+        for (version, name, sql) in migrations.iter().filter(|(version, ..)| *version > applied) {
+            tx.script(sql).await?;
+            query("INSERT INTO ledger_migration (version, name, applied_at) VALUES ($1, $2, $3)")
+                .bind(*version)
+                .bind(*name)
+                .bind(now())
+                .execute(&mut tx)
+                .await?;
         }
-        sqlx::raw_sql(sql).execute(&mut *tx).await?;
-        sqlx::query("INSERT INTO ledger_migration (version, name, applied_at) VALUES ($1, $2, $3)")
-            .bind(version)
-            .bind(name)
-            .bind(now())
-            .execute(&mut *tx)
-            .await?;
+        tx.script(VIEWS).await?;
     }
     write_reasons(&mut tx).await?;
     tx.commit().await?;
@@ -62,45 +72,45 @@ pub(crate) async fn migrate(pool: &SqlitePool) -> Result<(), LedgerError> {
 }
 
 /// Whether nothing has to be migrated; only reads. The texts of reasons may be an older program's.
-pub(crate) async fn is_current(pool: &SqlitePool) -> Result<bool, LedgerError> {
-    let mut conn = pool.acquire().await?;
-    match applied_version(&mut conn).await? {
+pub(crate) async fn is_current(pool: &Pool) -> Result<bool, LedgerError> {
+    let mut tx = pool.begin_to_read().await?;
+    let applied = applied_version(&mut tx).await?;
+    tx.rollback().await?;
+    match applied {
         newer if newer > KNOWN => Err(LedgerError::Schema { found: newer, known: KNOWN }),
         applied => Ok(applied == KNOWN),
     }
 }
 
 /// Two processes that open a new ledger at the same moment collide in River's migrator; the loser looks again.
-async fn migrate_river(pool: &SqlitePool) -> Result<(), LedgerError> {
-    let migrator = SqliteMigrator::new(pool.clone());
-    let Err(first) = migrator.migrate_up().await else { return Ok(()) };
-    for _ in 0..2 {
-        sleep(Duration::from_millis(150)).await;
-        if migrator.migrate_up().await.is_ok() {
-            return Ok(());
+async fn migrate_river(pool: &Pool) -> Result<(), LedgerError> {
+    let mut first = None;
+    for _ in 0..3 {
+        let migrated = match pool {
+            Pool::Sqlite(pool) => SqliteMigrator::new(pool.clone()).migrate_up().await.map(drop),
+            Pool::Postgres(pool) => PostgresMigrator::new(pool.clone()).migrate_up().await.map(drop),
+        };
+        match migrated {
+            Ok(()) => return Ok(()),
+            // The later ones may only say that the first left a transaction open.
+            Err(error) => first = first.or(Some(error)),
         }
+        sleep(Duration::from_millis(150)).await;
     }
-    // The later ones may only say that the first left a transaction open.
-    Err(first.into())
+    first.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// 0 for a database without our tables.
-async fn applied_version(conn: &mut SqliteConnection) -> Result<i64, LedgerError> {
-    let exists: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'ledger_migration'")
-            .fetch_one(&mut *conn)
-            .await?;
-    if exists == 0 {
+async fn applied_version(tx: &mut Tx) -> Result<i64, LedgerError> {
+    if columns(&mut *tx, "ledger_migration").await?.is_empty() {
         return Ok(0);
     }
-    let version: i64 =
-        sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM ledger_migration").fetch_one(&mut *conn).await?;
-    Ok(version)
+    query_scalar("SELECT COALESCE(MAX(version), 0) FROM ledger_migration").fetch_one(&mut *tx).await
 }
 
-async fn reasons_are_current(conn: &mut SqliteConnection) -> Result<bool, LedgerError> {
+async fn reasons_are_current(on: impl Into<On<'_>>) -> Result<bool, LedgerError> {
     let rows: Vec<(String, String, String)> =
-        sqlx::query_as("SELECT code, reason_group, advice FROM reason").fetch_all(&mut *conn).await?;
+        query_as("SELECT code, reason_group, advice FROM reason").fetch_all(on).await?;
     let current = Reason::ALL.iter().all(|reason| {
         rows.iter().any(|(code, group, advice)| {
             code == reason.code() && group == group_name(reason.group()) && advice == reason.advice()
@@ -109,16 +119,16 @@ async fn reasons_are_current(conn: &mut SqliteConnection) -> Result<bool, Ledger
     Ok(current)
 }
 
-async fn write_reasons(conn: &mut SqliteConnection) -> Result<(), LedgerError> {
+async fn write_reasons(tx: &mut Tx) -> Result<(), LedgerError> {
     for reason in Reason::ALL {
-        sqlx::query(
+        query(
             "INSERT INTO reason (code, reason_group, advice) VALUES ($1, $2, $3)
              ON CONFLICT (code) DO UPDATE SET reason_group = excluded.reason_group, advice = excluded.advice",
         )
         .bind(reason.code())
         .bind(group_name(reason.group()))
         .bind(reason.advice())
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await?;
     }
     Ok(())

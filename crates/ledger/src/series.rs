@@ -12,22 +12,22 @@ use std::panic::AssertUnwindSafe;
 use cicatrix_model::{
     Change, GateReading, Measure, QualityTier, Reason, Region, Series, SeriesSession, SessionKey, Shot, Trend,
 };
-use riverqueue::sqlx::sqlite::SqliteRow;
-use riverqueue::sqlx::{self, Row, SqliteConnection};
 
+use crate::sql::{Row, Tx, query, query_as, query_scalar};
 use crate::{Handler, Ledger, LedgerError, State, panic_text, read, read_json};
 
 impl Ledger {
     /// Computes the changes of all series that were marked stale. A worker does so by itself.
     pub async fn refresh_changes(&self, handler: &dyn Handler) -> Result<u64, LedgerError> {
         let stale: Vec<(String, String, String)> =
-            sqlx::query_as("SELECT clinic_id, patient_id, view FROM stale_series ORDER BY clinic_id, patient_id, view")
+            query_as("SELECT clinic_id, patient_id, view FROM stale_series ORDER BY clinic_id, patient_id, view")
                 .fetch_all(&self.pool)
                 .await?;
         let mut computed = 0;
         let mut first_error = None;
         for (clinic, patient, view) in stale {
             let mut tx = self.begin().await?;
+            tx.take_turn_of(&clinic, &patient).await?;
             match recompute(&mut tx, handler, &clinic, &patient, &view).await {
                 Ok(()) => {
                     tx.commit().await?;
@@ -49,7 +49,7 @@ impl Ledger {
     /// stay until [`Ledger::refresh_changes`] or a worker replaces them, series by series; no photo is read for it.
     pub async fn recalibrate(&self, calibration: &str) -> Result<u64, LedgerError> {
         // Looked for outside of a writing transaction: on most nights there is nothing to write.
-        let other: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM session_change WHERE calibration <> $1)")
+        let other: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM session_change WHERE calibration <> $1)")
             .bind(calibration)
             .fetch_one(&self.pool)
             .await?;
@@ -57,19 +57,20 @@ impl Ledger {
             return Ok(0);
         }
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "INSERT OR IGNORE INTO stale_series (clinic_id, patient_id, view)
-             SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1",
+        query(
+            "INSERT INTO stale_series (clinic_id, patient_id, view)
+             SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1
+             ON CONFLICT (clinic_id, patient_id, view) DO NOTHING",
         )
         .bind(calibration)
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
-        let marked: i64 = sqlx::query_scalar(
+        let marked: i64 = query_scalar(
             "SELECT COUNT(*) FROM (
-                 SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1)",
+                 SELECT DISTINCT clinic_id, patient_id, view FROM session_change WHERE calibration <> $1) AS other",
         )
         .bind(calibration)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(u64::try_from(marked).unwrap_or(0))
@@ -77,8 +78,8 @@ impl Ledger {
 }
 
 /// No current run of this session and view is open.
-pub(crate) async fn is_finished(conn: &mut SqliteConnection, session_id: i64, view: &str) -> Result<bool, LedgerError> {
-    let open: i64 = sqlx::query_scalar(
+pub(crate) async fn is_finished(tx: &mut Tx, session_id: i64, view: &str) -> Result<bool, LedgerError> {
+    let open: i64 = query_scalar(
         "SELECT COUNT(*)
            FROM photo p
            LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
@@ -87,73 +88,68 @@ pub(crate) async fn is_finished(conn: &mut SqliteConnection, session_id: i64, vi
     )
     .bind(session_id)
     .bind(view)
-    .fetch_one(&mut *conn)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(open == 0)
 }
 
 /// Takes away the rows of one session, or of the whole view, and marks the series stale.
 pub(crate) async fn retract(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     clinic: &str,
     patient: &str,
     view: &str,
     session: Option<&str>,
 ) -> Result<(), LedgerError> {
-    if delete_changes(conn, clinic, patient, view, session).await? > 0 {
-        delete_trends(conn, clinic, patient, view).await?;
+    if delete_changes(tx, clinic, patient, view, session).await? > 0 {
+        delete_trends(tx, clinic, patient, view).await?;
     }
-    sqlx::query(
+    query(
         "INSERT INTO stale_series (clinic_id, patient_id, view) VALUES ($1, $2, $3)
          ON CONFLICT (clinic_id, patient_id, view) DO NOTHING",
     )
     .bind(clinic)
     .bind(patient)
     .bind(view)
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
 /// Replaces the changes and trends of a patient and view by what the current runs give.
 pub(crate) async fn recompute(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     handler: &dyn Handler,
     clinic: &str,
     patient: &str,
     view: &str,
 ) -> Result<(), LedgerError> {
-    let (changes, trends) = match load(conn, clinic, patient, view).await? {
+    let (changes, trends) = match load(tx, clinic, patient, view).await? {
         Some(series) => compute(handler, &series)?,
         None => (Vec::new(), Vec::new()),
     };
-    delete_changes(conn, clinic, patient, view, None).await?;
+    delete_changes(tx, clinic, patient, view, None).await?;
     for change in &changes {
-        insert_change(conn, clinic, patient, view, change).await?;
+        insert_change(tx, clinic, patient, view, change).await?;
     }
-    adjust(conn, handler, clinic, patient).await?;
-    delete_trends(conn, clinic, patient, view).await?;
+    adjust(tx, handler, clinic, patient).await?;
+    delete_trends(tx, clinic, patient, view).await?;
     for trend in &trends {
-        insert_trend(conn, clinic, patient, view, trend).await?;
+        insert_trend(tx, clinic, patient, view, trend).await?;
     }
-    sqlx::query("DELETE FROM stale_series WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
+    query("DELETE FROM stale_series WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
         .bind(clinic)
         .bind(patient)
         .bind(view)
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
 
 /// Adjusts the p-values of the primary measure for all views and regions of each session of a patient: with many of them
 /// a stable patient would else be called changed.
-async fn adjust(
-    conn: &mut SqliteConnection,
-    handler: &dyn Handler,
-    clinic: &str,
-    patient: &str,
-) -> Result<(), LedgerError> {
-    let rows: Vec<(String, String, String, f64)> = sqlx::query_as(
+async fn adjust(tx: &mut Tx, handler: &dyn Handler, clinic: &str, patient: &str) -> Result<(), LedgerError> {
+    let rows: Vec<(String, String, String, f64)> = query_as(
         "SELECT session, view, region, p_value FROM session_change
           WHERE clinic_id = $1 AND patient_id = $2 AND measure = $3 AND p_value IS NOT NULL
           ORDER BY session, view, region",
@@ -161,12 +157,12 @@ async fn adjust(
     .bind(clinic)
     .bind(patient)
     .bind(Measure::Psi.name())
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     for tests in rows.chunk_by(|a, b| a.0 == b.0) {
         let p_values: Vec<f64> = tests.iter().map(|test| test.3).collect();
         for ((session, view, region, _), adjusted) in tests.iter().zip(handler.adjusted(&p_values)) {
-            sqlx::query(
+            query(
                 "UPDATE session_change SET p_holm = $7
                   WHERE clinic_id = $1 AND patient_id = $2 AND session = $3 AND view = $4 AND region = $5 AND measure = $6",
             )
@@ -177,7 +173,7 @@ async fn adjust(
             .bind(region)
             .bind(Measure::Psi.name())
             .bind(adjusted)
-            .execute(&mut *conn)
+            .execute(&mut *tx)
             .await?;
         }
     }
@@ -196,48 +192,43 @@ fn compute(handler: &dyn Handler, series: &Series) -> Result<(Vec<Change>, Vec<T
 
 /// Deletes the rows of one session, or of the whole view. Returns how many.
 async fn delete_changes(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     clinic: &str,
     patient: &str,
     view: &str,
     session: Option<&str>,
 ) -> Result<u64, LedgerError> {
-    let deleted = sqlx::query(
+    let deleted = query(
         "DELETE FROM session_change
-          WHERE clinic_id = $1 AND patient_id = $2 AND view = $3 AND ($4 IS NULL OR session = $4)",
+          WHERE clinic_id = $1 AND patient_id = $2 AND view = $3 AND (CAST($4 AS TEXT) IS NULL OR session = $4)",
     )
     .bind(clinic)
     .bind(patient)
     .bind(view)
     .bind(session)
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
-    Ok(deleted.rows_affected())
+    Ok(deleted)
 }
 
-async fn delete_trends(
-    conn: &mut SqliteConnection,
-    clinic: &str,
-    patient: &str,
-    view: &str,
-) -> Result<(), LedgerError> {
-    sqlx::query("DELETE FROM trend WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
+async fn delete_trends(tx: &mut Tx, clinic: &str, patient: &str, view: &str) -> Result<(), LedgerError> {
+    query("DELETE FROM trend WHERE clinic_id = $1 AND patient_id = $2 AND view = $3")
         .bind(clinic)
         .bind(patient)
         .bind(view)
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await?;
     Ok(())
 }
 
 async fn insert_change(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     clinic: &str,
     patient: &str,
     view: &str,
     change: &Change,
 ) -> Result<(), LedgerError> {
-    sqlx::query(
+    query(
         "INSERT INTO session_change (clinic_id, patient_id, session, view, region, measure, baseline_value, value,
                                      change_pct, ci95_lo, ci95_hi, mdc95_pct, verdict, reason, quality_tier,
                                      n_shots, endpoint_eligible, calibration, p_value)
@@ -262,19 +253,13 @@ async fn insert_change(
     .bind(change.endpoint_eligible)
     .bind(&change.calibration)
     .bind(change.p_value)
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
 
-async fn insert_trend(
-    conn: &mut SqliteConnection,
-    clinic: &str,
-    patient: &str,
-    view: &str,
-    trend: &Trend,
-) -> Result<(), LedgerError> {
-    sqlx::query(
+async fn insert_trend(tx: &mut Tx, clinic: &str, patient: &str, view: &str, trend: &Trend) -> Result<(), LedgerError> {
+    query(
         "INSERT INTO trend (clinic_id, patient_id, view, region, measure, n_sessions, first_date, last_date,
                             pct_per_session, ci95_lo, ci95_hi, next_lo_pct, next_hi_pct)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -292,7 +277,7 @@ async fn insert_trend(
     .bind(trend.ci95_hi)
     .bind(trend.next_lo_pct)
     .bind(trend.next_hi_pct)
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }
@@ -317,14 +302,9 @@ struct RegionRow {
 }
 
 /// The series as the current runs give it; none while the baseline session is open.
-async fn load(
-    conn: &mut SqliteConnection,
-    clinic: &str,
-    patient: &str,
-    view: &str,
-) -> Result<Option<Series>, LedgerError> {
-    let mut regions = load_regions(conn, clinic, patient, view).await?;
-    let photos = sqlx::query(
+async fn load(tx: &mut Tx, clinic: &str, patient: &str, view: &str) -> Result<Option<Series>, LedgerError> {
+    let mut regions = load_regions(tx, clinic, patient, view).await?;
+    let photos = query(
         "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.endpoint_eligible, r.gate,
                 (r.photo_id = r.baseline_photo_id) AS is_reference
            FROM session s
@@ -337,14 +317,14 @@ async fn load(
     .bind(clinic)
     .bind(patient)
     .bind(view)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
 
     let mut drafts: BTreeMap<SessionKey, Draft> = BTreeMap::new();
     for row in &photos {
-        let session: SessionKey = read(row.try_get("session")?, "session")?;
+        let session: SessionKey = read(&row.get::<String>("session")?, "session")?;
         let draft = drafts.entry(session).or_default();
-        draft.is_baseline = row.try_get("is_baseline")?;
+        draft.is_baseline = row.get("is_baseline")?;
         add_photo(draft, row, &mut regions)?;
     }
     if drafts.values().any(|draft| draft.is_baseline && draft.is_open) {
@@ -367,13 +347,9 @@ fn session_of(session: SessionKey, draft: Draft) -> SeriesSession {
     }
 }
 
-fn add_photo(
-    draft: &mut Draft,
-    row: &SqliteRow,
-    regions: &mut HashMap<i64, Vec<RegionRow>>,
-) -> Result<(), LedgerError> {
+fn add_photo(draft: &mut Draft, row: &Row, regions: &mut HashMap<i64, Vec<RegionRow>>) -> Result<(), LedgerError> {
     // A photo that is recorded but not planned yet has no run.
-    let Some(state) = row.try_get::<Option<String>, _>("state")? else {
+    let Some(state) = row.get::<Option<String>>("state")? else {
         draft.is_open = true;
         return Ok(());
     };
@@ -383,17 +359,17 @@ fn add_photo(
         return Ok(());
     }
     if state != State::Measured {
-        if let Some(reason) = row.try_get::<Option<String>, _>("reason")? {
+        if let Some(reason) = row.get::<Option<String>>("reason")? {
             draft.reasons.push(read(&reason, "reason of a run")?);
         }
         return Ok(());
     }
-    draft.eligible.push(row.try_get::<Option<bool>, _>("endpoint_eligible")?.unwrap_or(false));
-    let gate: Option<String> = row.try_get("gate")?;
+    draft.eligible.push(row.get::<Option<bool>>("endpoint_eligible")?.unwrap_or(false));
+    let gate: Option<String> = row.get("gate")?;
     let readings: Vec<GateReading> = read_json(gate.as_deref().unwrap_or("[]"), "gate readings")?;
-    let shot: u16 = row.try_get("shot")?;
-    let is_reference: bool = row.try_get("is_reference")?;
-    let run_id: i64 = row.try_get("run_id")?;
+    let shot: u16 = row.get("shot")?;
+    let is_reference: bool = row.get("is_reference")?;
+    let run_id: i64 = row.get("run_id")?;
     for found in regions.remove(&run_id).unwrap_or_default() {
         if let Some(reason) = found.reason {
             draft.refused.push((found.region.clone(), reason));
@@ -415,12 +391,12 @@ fn add_photo(
 type RegionCells = (i64, String, Option<String>, Option<String>, Option<String>, Option<f64>);
 
 async fn load_regions(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     clinic: &str,
     patient: &str,
     view: &str,
 ) -> Result<HashMap<i64, Vec<RegionRow>>, LedgerError> {
-    let rows: Vec<RegionCells> = sqlx::query_as(
+    let rows: Vec<RegionCells> = query_as(
         "SELECT g.run_id, g.region, g.tier, g.reason, o.measure, o.value
            FROM session s
            JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
@@ -433,7 +409,7 @@ async fn load_regions(
     .bind(clinic)
     .bind(patient)
     .bind(view)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     let mut found: HashMap<i64, Vec<RegionRow>> = HashMap::new();
     for of_region in rows.chunk_by(|a, b| (a.0, &a.1) == (b.0, &b.1)) {

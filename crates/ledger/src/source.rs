@@ -11,10 +11,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use cicatrix_model::{ClinicId, PatientId};
-use riverqueue::sqlx::{self, SqliteConnection};
 
 use crate::plan::{self, is_elsewhere};
-use crate::{Ledger, LedgerError, PlanSettings, Planned, SessionUpload, Tx, now};
+use crate::sql::{Pool, Tx, query, query_as, query_scalar};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, SessionUpload, now};
 
 /// A source that the ledger knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,14 +38,14 @@ impl Ledger {
             return Ok(known);
         }
         let mut tx = self.begin().await?;
-        let source_id: i64 = sqlx::query_scalar(
+        let source_id: i64 = query_scalar(
             "INSERT INTO source (location, recorded_at) VALUES ($1, $2)
              ON CONFLICT (location) DO UPDATE SET location = excluded.location
              RETURNING source_id",
         )
         .bind(location)
         .bind(now())
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut tx)
         .await?;
         tx.commit().await?;
         Ok(SourceId(source_id))
@@ -53,7 +53,7 @@ impl Ledger {
 
     /// Names of the sources that have been listed.
     pub async fn sources(&self) -> Result<Vec<String>, LedgerError> {
-        Ok(sqlx::query_scalar("SELECT location FROM source ORDER BY source_id").fetch_all(&self.pool).await?)
+        Ok(query_scalar("SELECT location FROM source ORDER BY source_id").fetch_all(&self.pool).await?)
     }
 
     /// Hands all sessions of a source over to another one, as after a bucket was copied. Returns how many.
@@ -64,15 +64,13 @@ impl Ledger {
             None => return Err(LedgerError::NoSuchSource { given: from.to_owned(), known: self.sources().await? }),
         };
         let mut tx = self.begin().await?;
-        let sessions: Vec<i64> = sqlx::query_scalar("SELECT session_id FROM session WHERE source_id = $1")
-            .bind(from.0)
-            .fetch_all(&mut *tx)
-            .await?;
+        let sessions: Vec<i64> =
+            query_scalar("SELECT session_id FROM session WHERE source_id = $1").bind(from.0).fetch_all(&mut tx).await?;
         for session_id in &sessions {
             hand_over(self, &mut tx, *session_id, to).await?;
         }
         // What its last sweep set aside is no longer told.
-        sqlx::query("DELETE FROM source WHERE source_id = $1").bind(from.0).execute(&mut *tx).await?;
+        query("DELETE FROM source WHERE source_id = $1").bind(from.0).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(sessions.len() as u64)
     }
@@ -87,7 +85,7 @@ impl Ledger {
         clinics: &[ClinicId],
         how: &PlanSettings,
     ) -> Result<(u64, Planned), LedgerError> {
-        let listed: Vec<(i64, String, String)> = sqlx::query_as(
+        let listed: Vec<(i64, String, String)> = query_as(
             "SELECT session_id, clinic_id, patient_id FROM session
               WHERE source_id = $1 AND gone_at IS NULL ORDER BY clinic_id, patient_id, session_id",
         )
@@ -104,10 +102,13 @@ impl Ledger {
         let mut planned = Planned::default();
         for some in gone.chunks(AT_ONCE) {
             let mut tx = self.begin().await?;
+            let patients: BTreeSet<(&str, &str)> = some.iter().map(|(_, c, p)| (c.as_str(), p.as_str())).collect();
+            for (clinic, patient) in &patients {
+                tx.take_turn_of(clinic, patient).await?;
+            }
             for (session_id, _, _) in some {
                 leave(&mut tx, *session_id).await?;
             }
-            let patients: BTreeSet<(&str, &str)> = some.iter().map(|(_, c, p)| (c.as_str(), p.as_str())).collect();
             for (clinic, patient) in patients {
                 planned.add(plan::replan(self, &mut tx, clinic, patient, how).await?);
             }
@@ -128,18 +129,17 @@ impl Ledger {
         if unseen.places.is_empty() {
             return Ok(true);
         }
-        let keys: Vec<String> =
-            sqlx::query_scalar("SELECT object_key FROM photo WHERE session_id = $1 AND is_current = 1")
-                .bind(session_id)
-                .fetch_all(&self.pool)
-                .await?;
+        let keys: Vec<String> = query_scalar("SELECT object_key FROM photo WHERE session_id = $1 AND is_current = 1")
+            .bind(*session_id)
+            .fetch_all(&self.pool)
+            .await?;
         Ok(!keys.iter().any(|key| unseen.places.iter().any(|place| key.starts_with(place.as_str()))))
     }
 
     /// Plans the patients anew whose photos are gone and were found to be listed elsewhere, or not to be so after all: it
     /// shows when what is listed is read. Returns what the plans did.
     pub async fn settle_moved(&self, source: SourceId, how: &PlanSettings) -> Result<Planned, LedgerError> {
-        let unsettled: Vec<(String, String)> = sqlx::query_as(concat!(
+        let unsettled: Vec<(String, String)> = query_as(concat!(
             "SELECT DISTINCT s.clinic_id, s.patient_id
                FROM session s
                JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1 AND p.gone_at IS NOT NULL
@@ -153,6 +153,7 @@ impl Ledger {
         let mut planned = Planned::default();
         for (clinic, patient) in unsettled {
             let mut tx = self.begin().await?;
+            tx.take_turn_of(&clinic, &patient).await?;
             planned.add(plan::replan(self, &mut tx, &clinic, &patient, how).await?);
             tx.commit().await?;
         }
@@ -160,21 +161,15 @@ impl Ledger {
     }
 }
 
-async fn known_source(pool: &sqlx::SqlitePool, location: &str) -> Result<Option<SourceId>, LedgerError> {
-    let known: Option<i64> = sqlx::query_scalar("SELECT source_id FROM source WHERE location = $1")
-        .bind(location)
-        .fetch_optional(pool)
-        .await?;
+async fn known_source(pool: &Pool, location: &str) -> Result<Option<SourceId>, LedgerError> {
+    let known: Option<i64> =
+        query_scalar("SELECT source_id FROM source WHERE location = $1").bind(location).fetch_optional(pool).await?;
     Ok(known.map(SourceId))
 }
 
 /// An error when this patient belongs to another source, and is still there.
-pub(crate) async fn require_own(
-    conn: &mut SqliteConnection,
-    source: SourceId,
-    upload: &SessionUpload,
-) -> Result<(), LedgerError> {
-    let other: Option<String> = sqlx::query_scalar(
+pub(crate) async fn require_own(tx: &mut Tx, source: SourceId, upload: &SessionUpload) -> Result<(), LedgerError> {
+    let other: Option<String> = query_scalar(
         "SELECT o.location
            FROM session s
            JOIN source o ON o.source_id = s.source_id
@@ -184,7 +179,7 @@ pub(crate) async fn require_own(
     .bind(upload.clinic.as_str())
     .bind(upload.patient.as_str())
     .bind(source.0)
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut *tx)
     .await?;
     match other {
         None => Ok(()),
@@ -196,19 +191,19 @@ pub(crate) async fn require_own(
 
 /// Gives a session, its runs and their open jobs to a source.
 pub(crate) async fn hand_over(ledger: &Ledger, tx: &mut Tx, session_id: i64, to: SourceId) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE session SET source_id = $2 WHERE session_id = $1")
+    query("UPDATE session SET source_id = $2 WHERE session_id = $1")
         .bind(session_id)
         .bind(to.0)
-        .execute(&mut **tx)
+        .execute(&mut *tx)
         .await?;
-    let jobs: Vec<Option<i64>> = sqlx::query_scalar(
+    let jobs: Vec<Option<i64>> = query_scalar(
         "UPDATE photo_run SET source_id = $2
           WHERE photo_id IN (SELECT photo_id FROM photo WHERE session_id = $1)
          RETURNING job_id",
     )
     .bind(session_id)
     .bind(to.0)
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     for job_id in jobs.into_iter().flatten() {
         ledger.courier.hand_over(tx, job_id, to).await?;
@@ -219,18 +214,14 @@ pub(crate) async fn hand_over(ledger: &Ledger, tx: &mut Tx, session_id: i64, to:
 /// A session that is listed no more. What of it keeps a result is the plan's to say.
 async fn leave(tx: &mut Tx, session_id: i64) -> Result<(), LedgerError> {
     let at = now();
-    sqlx::query("UPDATE session SET gone_at = $2 WHERE session_id = $1")
-        .bind(session_id)
-        .bind(&at)
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query(
+    query("UPDATE session SET gone_at = $2 WHERE session_id = $1").bind(session_id).bind(&at).execute(&mut *tx).await?;
+    query(
         "UPDATE photo SET gone_at = COALESCE(gone_at, $2)
           WHERE session_id = $1 AND is_current = 1",
     )
     .bind(session_id)
     .bind(&at)
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -2,11 +2,10 @@
 //! its process is known by its count. Also how a run is put back when a start led to no verdict.
 
 use cicatrix_model::{ClinicId, PatientId};
-use riverqueue::sqlx::sqlite::SqliteRow;
-use riverqueue::sqlx::{self, Row, SqliteConnection};
 
 use crate::finish::{self, Ending};
 use crate::runs::{self, RunRow};
+use crate::sql::{Row, Tx, query, query_as, query_scalar};
 use crate::{Handler, Ledger, LedgerError, PhotoRef, StartedRun, State, now, read, read_json};
 
 /// Starts without a verdict after which a photo is not started again.
@@ -67,7 +66,7 @@ impl Ledger {
             ending.log(run_id);
             return Ok(Begun::Nothing);
         }
-        sqlx::query(
+        query(
             "UPDATE photo_run
                 SET state = 'running', starts = starts + 1, worker = $2, started_at = $3, finished_at = NULL
               WHERE run_id = $1",
@@ -75,7 +74,7 @@ impl Ledger {
         .bind(run_id)
         .bind(worker)
         .bind(now())
-        .execute(&mut *tx)
+        .execute(&mut tx)
         .await?;
         runs::event(&mut tx, run_id, "started", Some(worker), None).await?;
         let started = started_run(&mut tx, &run).await?;
@@ -94,16 +93,15 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let given_back = i64::from(setback.gives_back());
         let mut tx = self.begin().await?;
-        let written = sqlx::query(
-            "UPDATE photo_run SET state = 'ready', starts = MAX(starts - $3, 0), worker = NULL
+        let written = query(
+            "UPDATE photo_run SET state = 'ready', starts = CASE WHEN starts > $3 THEN starts - $3 ELSE 0 END, worker = NULL
               WHERE run_id = $1 AND job_id = $2 AND state = 'running'",
         )
         .bind(run_id)
         .bind(job_id)
         .bind(given_back)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
+        .execute(&mut tx)
+        .await?;
         if written > 0 {
             runs::event(&mut tx, run_id, setback.name(), Some(worker), Some(detail)).await?;
         }
@@ -113,12 +111,8 @@ impl Ledger {
 }
 
 /// The run, when this job is its job and it has no end yet. A second attempt finds it running, put back or not.
-pub(crate) async fn open_run(
-    conn: &mut SqliteConnection,
-    run_id: i64,
-    job_id: i64,
-) -> Result<Option<RunRow>, LedgerError> {
-    let run = runs::find(conn, run_id).await?;
+pub(crate) async fn open_run(tx: &mut Tx, run_id: i64, job_id: i64) -> Result<Option<RunRow>, LedgerError> {
+    let run = runs::find_in_turn(tx, run_id).await?;
     Ok(run.filter(|run| run.job_id == Some(job_id) && matches!(run.state, State::Ready | State::Running)))
 }
 
@@ -133,19 +127,19 @@ fn spent(run: &RunRow) -> Option<String> {
     }
 }
 
-async fn started_run(conn: &mut SqliteConnection, run: &RunRow) -> Result<StartedRun, LedgerError> {
-    let (photo, _) = photo_ref(conn, run.photo_id).await?;
+async fn started_run(tx: &mut Tx, run: &RunRow) -> Result<StartedRun, LedgerError> {
+    let (photo, _) = photo_ref(tx, run.photo_id).await?;
     let baseline = if run.is_baseline() {
         photo.clone()
     } else {
-        let (mut baseline, content_sha256) = photo_ref(conn, run.baseline_photo_id).await?;
+        let (mut baseline, content_sha256) = photo_ref(tx, run.baseline_photo_id).await?;
         baseline.sha256 = baseline.sha256.or(content_sha256);
         baseline
     };
     let days_since_treatment: Option<u32> =
-        sqlx::query_scalar("SELECT days_since_treatment FROM session WHERE session_id = $1")
+        query_scalar("SELECT days_since_treatment FROM session WHERE session_id = $1")
             .bind(run.session_id)
-            .fetch_one(&mut *conn)
+            .fetch_one(&mut *tx)
             .await?;
     Ok(StartedRun {
         run_id: run.run_id,
@@ -163,40 +157,40 @@ async fn started_run(conn: &mut SqliteConnection, run: &RunRow) -> Result<Starte
 impl Ledger {
     /// The photo of a run, and the one that it is compared with.
     pub async fn compared(&self, run_id: i64) -> Result<(PhotoRef, PhotoRef), LedgerError> {
-        let mut conn = self.pool.acquire().await?;
+        let mut tx = self.pool.begin_to_read().await?;
         let (photo, baseline): (i64, i64) =
-            sqlx::query_as("SELECT photo_id, baseline_photo_id FROM photo_run WHERE run_id = $1")
+            query_as("SELECT photo_id, baseline_photo_id FROM photo_run WHERE run_id = $1")
                 .bind(run_id)
-                .fetch_one(&mut *conn)
+                .fetch_one(&mut tx)
                 .await?;
-        Ok((photo_ref(&mut conn, photo).await?.0, photo_ref(&mut conn, baseline).await?.0))
+        Ok((photo_ref(&mut tx, photo).await?.0, photo_ref(&mut tx, baseline).await?.0))
     }
 }
 
 /// A photo, and what its content hashed to when it was last read.
-async fn photo_ref(conn: &mut SqliteConnection, photo_id: i64) -> Result<(PhotoRef, Option<String>), LedgerError> {
-    let row = sqlx::query(
+async fn photo_ref(tx: &mut Tx, photo_id: i64) -> Result<(PhotoRef, Option<String>), LedgerError> {
+    let row = query(
         "SELECT photo_id, object_key, version, bytes, sha256, content_sha256, view, shot, px_per_mm, regions
            FROM photo WHERE photo_id = $1",
     )
     .bind(photo_id)
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut *tx)
     .await?
     .ok_or_else(|| LedgerError::Corrupt(format!("a run names photo {photo_id}, which does not exist")))?;
-    Ok((read_photo(&row)?, row.try_get("content_sha256")?))
+    Ok((read_photo(&row)?, row.get("content_sha256")?))
 }
 
-fn read_photo(row: &SqliteRow) -> Result<PhotoRef, LedgerError> {
-    let bytes: i64 = row.try_get("bytes")?;
+fn read_photo(row: &Row) -> Result<PhotoRef, LedgerError> {
+    let bytes: i64 = row.get("bytes")?;
     Ok(PhotoRef {
-        id: row.try_get("photo_id")?,
-        key: row.try_get("object_key")?,
-        version: row.try_get("version")?,
+        id: row.get("photo_id")?,
+        key: row.get("object_key")?,
+        version: row.get("version")?,
         bytes: u64::try_from(bytes).unwrap_or(0),
-        sha256: row.try_get("sha256")?,
-        view: read(row.try_get("view")?, "view of a photo")?,
-        shot: row.try_get("shot")?,
-        px_per_mm: row.try_get("px_per_mm")?,
-        regions: read_json(row.try_get("regions")?, "regions of a photo")?,
+        sha256: row.get("sha256")?,
+        view: read(&row.get::<String>("view")?, "view of a photo")?,
+        shot: row.get("shot")?,
+        px_per_mm: row.get("px_per_mm")?,
+        regions: read_json(&row.get::<String>("regions")?, "regions of a photo")?,
     })
 }

@@ -1,8 +1,8 @@
 //! What a plan depends on: a patient's sessions, photos and runs as the ledger has them.
 
 use cicatrix_model::{Reason, SessionKey};
-use riverqueue::sqlx::{self, Row, SqliteConnection};
 
+use crate::sql::{Tx, query};
 use crate::{LedgerError, PlanSettings, State, read};
 
 /// SQL over a photo `p` and its session `s`: the clinic lists the same content under another name. Content is known once
@@ -82,15 +82,15 @@ pub(super) struct RunFact {
 
 impl Facts {
     pub(super) async fn load(
-        conn: &mut SqliteConnection,
+        tx: &mut Tx,
         clinic: &str,
         patient: &str,
         how: &PlanSettings,
     ) -> Result<Self, LedgerError> {
         Ok(Self {
-            sessions: load_sessions(conn, clinic, patient).await?,
-            photos: load_photos(conn, clinic, patient).await?,
-            runs: load_runs(conn, clinic, patient, how).await?,
+            sessions: load_sessions(tx, clinic, patient).await?,
+            photos: load_photos(tx, clinic, patient).await?,
+            runs: load_runs(tx, clinic, patient, how).await?,
             protocol: how.protocol_digest.clone(),
         })
     }
@@ -154,40 +154,36 @@ impl Facts {
     }
 }
 
-async fn load_sessions(
-    conn: &mut SqliteConnection,
-    clinic: &str,
-    patient: &str,
-) -> Result<Vec<SessionFact>, LedgerError> {
-    let rows = sqlx::query(
+async fn load_sessions(tx: &mut Tx, clinic: &str, patient: &str) -> Result<Vec<SessionFact>, LedgerError> {
+    let rows = query(
         "SELECT session_id, session, flagged_baseline, is_baseline, (gone_at IS NOT NULL) AS is_gone, sessions_before,
                 problem_reason, problem_detail
            FROM session WHERE clinic_id = $1 AND patient_id = $2 ORDER BY session",
     )
     .bind(clinic)
     .bind(patient)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     let mut sessions = Vec::with_capacity(rows.len());
     for row in &rows {
         sessions.push(SessionFact {
-            session_id: row.try_get("session_id")?,
-            session: read(row.try_get("session")?, "session")?,
-            flagged: row.try_get("flagged_baseline")?,
-            is_baseline: row.try_get("is_baseline")?,
-            is_gone: row.try_get("is_gone")?,
-            sessions_before: row.try_get::<Option<u32>, _>("sessions_before")?.unwrap_or(0),
-            problem: reason_and_detail(row.try_get("problem_reason")?, row.try_get("problem_detail")?)?,
+            session_id: row.get("session_id")?,
+            session: read(&row.get::<String>("session")?, "session")?,
+            flagged: row.get("flagged_baseline")?,
+            is_baseline: row.get("is_baseline")?,
+            is_gone: row.get("is_gone")?,
+            sessions_before: row.get::<Option<u32>>("sessions_before")?.unwrap_or(0),
+            problem: reason_and_detail(row.get("problem_reason")?, row.get("problem_detail")?)?,
         });
     }
     Ok(sessions)
 }
 
-async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
-    let rows = sqlx::query(concat!(
+async fn load_photos(tx: &mut Tx, clinic: &str, patient: &str) -> Result<Vec<PhotoFact>, LedgerError> {
+    let rows = query(concat!(
         "SELECT p.photo_id, p.session_id, p.view, p.shot, p.is_current, p.refused_reason, p.refused_detail,
                 (p.regions <> '[]') AS has_regions, (p.gone_at IS NOT NULL) AS is_gone, p.content_sha256,
-                (p.regions || ' ' || COALESCE(p.px_per_mm, '')) AS drawn,
+                (p.regions || ' ' || COALESCE(CAST(p.px_per_mm AS TEXT), '')) AS drawn,
                 (p.gone_at IS NOT NULL AND ",
         is_elsewhere!(),
         ") AS is_elsewhere
@@ -198,34 +194,29 @@ async fn load_photos(conn: &mut SqliteConnection, clinic: &str, patient: &str) -
     ))
     .bind(clinic)
     .bind(patient)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     let mut photos = Vec::with_capacity(rows.len());
     for row in &rows {
         photos.push(PhotoFact {
-            photo_id: row.try_get("photo_id")?,
-            session_id: row.try_get("session_id")?,
-            view: row.try_get("view")?,
-            shot: row.try_get("shot")?,
-            is_current: row.try_get("is_current")?,
-            is_gone: row.try_get("is_gone")?,
-            is_elsewhere: row.try_get("is_elsewhere")?,
-            content: row.try_get("content_sha256")?,
-            drawn: row.try_get("drawn")?,
-            has_regions: row.try_get("has_regions")?,
-            refused: reason_and_detail(row.try_get("refused_reason")?, row.try_get("refused_detail")?)?,
+            photo_id: row.get("photo_id")?,
+            session_id: row.get("session_id")?,
+            view: row.get("view")?,
+            shot: row.get("shot")?,
+            is_current: row.get("is_current")?,
+            is_gone: row.get("is_gone")?,
+            is_elsewhere: row.get("is_elsewhere")?,
+            content: row.get("content_sha256")?,
+            drawn: row.get("drawn")?,
+            has_regions: row.get("has_regions")?,
+            refused: reason_and_detail(row.get("refused_reason")?, row.get("refused_detail")?)?,
         });
     }
     Ok(photos)
 }
 
-async fn load_runs(
-    conn: &mut SqliteConnection,
-    clinic: &str,
-    patient: &str,
-    how: &PlanSettings,
-) -> Result<Vec<RunFact>, LedgerError> {
-    let rows = sqlx::query(
+async fn load_runs(tx: &mut Tx, clinic: &str, patient: &str, how: &PlanSettings) -> Result<Vec<RunFact>, LedgerError> {
+    let rows = query(
         "SELECT r.run_id, r.photo_id, r.baseline_photo_id, r.is_current, r.state, r.reason, r.detail, r.job_id,
                 r.protocol_digest, (r.protocol_digest = $3 AND r.program_version = $4) AS same_settings
            FROM photo_run r
@@ -240,21 +231,21 @@ async fn load_runs(
     .bind(patient)
     .bind(&how.protocol_digest)
     .bind(&how.program_version)
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     let mut runs = Vec::with_capacity(rows.len());
     for row in &rows {
         runs.push(RunFact {
-            run_id: row.try_get("run_id")?,
-            photo_id: row.try_get("photo_id")?,
-            baseline_photo_id: row.try_get("baseline_photo_id")?,
-            same_settings: row.try_get("same_settings")?,
-            protocol: row.try_get("protocol_digest")?,
-            is_current: row.try_get("is_current")?,
-            state: read(row.try_get("state")?, "state of a run")?,
-            reason: row.try_get("reason")?,
-            detail: row.try_get("detail")?,
-            job_id: row.try_get("job_id")?,
+            run_id: row.get("run_id")?,
+            photo_id: row.get("photo_id")?,
+            baseline_photo_id: row.get("baseline_photo_id")?,
+            same_settings: row.get("same_settings")?,
+            protocol: row.get("protocol_digest")?,
+            is_current: row.get("is_current")?,
+            state: read(&row.get::<String>("state")?, "state of a run")?,
+            reason: row.get("reason")?,
+            detail: row.get("detail")?,
+            job_id: row.get("job_id")?,
         });
     }
     Ok(runs)

@@ -39,7 +39,7 @@ async fn sessions_of_changes(ledger: &Ledger) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_gone_keeps_what_was_measured_and_leaves_the_lists_with_the_rest() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     sessions[2].photos.push(photo("2026-03-10-01", "face.frontal", 2));
     let second_blurred =
@@ -68,7 +68,7 @@ async fn a_session_that_is_gone_keeps_what_was_measured_and_leaves_the_lists_wit
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_any_result_is_forgotten_and_no_longer_the_baseline() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     sessions[0].baseline = true;
     let mut mistyped = session(PATIENT, "2025-01-10-01", &["face.frontal"], 1);
@@ -86,7 +86,7 @@ async fn a_session_without_any_result_is_forgotten_and_no_longer_the_baseline() 
 /// Renamed after it was measured: the day was mistyped, or the patient.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_was_renamed_counts_once() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
 
@@ -115,7 +115,7 @@ async fn a_session_that_was_renamed_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_that_is_taken_out_of_its_session_takes_its_result_along() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     sessions[1].photos.push(photo("2026-02-10-01", "face.frontal", 2));
     night(&ledger, &sessions, Fake::good()).await;
@@ -135,7 +135,7 @@ async fn a_photo_that_is_taken_out_of_its_session_takes_its_result_along() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_measured_photo_that_its_manifest_still_names_keeps_its_result() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
     let before = dump(&ledger, Table::Changes).await;
@@ -149,7 +149,7 @@ async fn a_measured_photo_that_its_manifest_still_names_keeps_its_result() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_baseline_a_new_photo_has_a_reason_and_the_old_ones_their_results() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let sessions = course(1);
     night(&ledger, &sessions[..2], Fake::good()).await;
     let before = dump(&ledger, Table::Changes).await;
@@ -175,7 +175,7 @@ async fn without_its_baseline_a_new_photo_has_a_reason_and_the_old_ones_their_re
 /// A bucket is copied, or a baseline is uploaded again: the store calls the same content by another name.
 #[tokio::test(flavor = "multi_thread")]
 async fn results_of_what_is_gone_outlive_a_baseline_that_was_only_written_again() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     night(&ledger, &sessions, by_content()).await;
     let before = dump(&ledger, Table::Changes).await;
@@ -200,7 +200,7 @@ async fn results_of_what_is_gone_outlive_a_baseline_that_was_only_written_again(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_that_is_mended_gives_the_results_of_what_is_gone_back() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
     let before = dump(&ledger, Table::Changes).await;
@@ -218,7 +218,7 @@ async fn a_mistake_that_is_mended_gives_the_results_of_what_is_gone_back() {
 /// Files of one size that were unpacked within one tick of the clock look the same until they are read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_that_only_looks_like_one_that_is_gone_does_not_take_its_place() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(1);
     for (index, session) in sessions.iter_mut().enumerate() {
         session.photos[0].version = "1000-0".to_owned();
@@ -235,7 +235,7 @@ async fn a_photo_that_only_looks_like_one_that_is_gone_does_not_take_its_place()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_baseline_shot_is_dealt_with_in_one_night() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let mut sessions = course(2);
     night(&ledger, &sessions, Fake::good()).await;
     let before = dump(&ledger, Table::Changes).await;
@@ -259,7 +259,7 @@ async fn a_lost_baseline_shot_is_dealt_with_in_one_night() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patient_may_move_to_another_source_once_the_first_one_has_seen_it_go() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let there = ledger.source("there").await.unwrap();
     let stays = session("pt-2", "2026-01-11-01", &["face.frontal"], 1);
     night(&ledger, &[course(1), vec![stays.clone()]].concat(), Fake::good()).await;
@@ -274,7 +274,7 @@ async fn a_patient_may_move_to_another_source_once_the_first_one_has_seen_it_go(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_looked_at_is_not_gone() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
     let source = here(&ledger).await;
@@ -287,7 +287,7 @@ async fn what_could_not_be_looked_at_is_not_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_under_another_protocol_than_its_baseline_is_not_kept() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
     night(&ledger, &sessions[..2], Fake::good()).await;
@@ -299,7 +299,7 @@ async fn a_result_under_another_protocol_than_its_baseline_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_the_photos_of_another_source_alone() {
-    let (_dir, ledger) = ledger().await;
+    let Some((_database, ledger)) = ledger().await else { return };
     let there = ledger.source("there").await.unwrap();
     for session in course(1) {
         ledger.record_session(there, &session).await.unwrap();

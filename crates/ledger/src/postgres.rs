@@ -1,0 +1,37 @@
+//! PostgreSQL, for many workers on many machines.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use riverqueue::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::sql::Pool;
+use crate::{Ledger, LedgerError, schema};
+
+/// Connections of a process: a transaction is short, photos are read outside of it.
+const CONNECTIONS: u32 = 8;
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to a database that is there, and brings its schema up to date.
+pub(crate) async fn open(url: &str) -> Result<Ledger, LedgerError> {
+    let pool = connect(url).await?;
+    schema::migrate(&pool).await?;
+    Ledger::over(pool, None)
+}
+
+/// Connects without writing, unless the schema is an older program's.
+pub(crate) async fn open_to_read(url: &str) -> Result<Ledger, LedgerError> {
+    let pool = connect(url).await?;
+    if !schema::is_current(&pool).await? {
+        schema::migrate(&pool).await?;
+    }
+    Ledger::over(pool, None)
+}
+
+async fn connect(url: &str) -> Result<Pool, LedgerError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("cicatrix");
+    let pool =
+        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await?;
+    Ok(Pool::Postgres(pool))
+}

@@ -1,0 +1,80 @@
+//! What several workers on one ledger promise.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cicatrix_ledger::{Ledger, Table, WorkSettings};
+use tokio_util::sync::CancellationToken;
+
+use crate::database::{Database, ledger};
+use crate::promises::{Fake, course, drain, ends, here, rows, session, settings, upload};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_that_make_the_schema_at_once_both_find_it() {
+    let Some(database) = Database::make().await else { return };
+    let url = database.url();
+    let (first, second) = tokio::join!(Ledger::open(&url), Ledger::open(&url));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    upload(&first, &course(1)).await;
+    assert_eq!(second.counts(None).await.unwrap().total(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_workers_share_the_photos_and_write_each_once() {
+    let Some((database, ledger)) = ledger().await else { return };
+    let patients: Vec<String> = (0..30).map(|i| format!("pt-{i:02}")).collect();
+    for patient in &patients {
+        let days = ["2026-01-10-01", "2026-02-10-01", "2026-03-10-01"];
+        upload(&ledger, &days.map(|day| session(patient, day, &["face.frontal"], 1))).await;
+    }
+    let handlers = [Fake::good(), Fake::good(), Fake::good()];
+    let stop = CancellationToken::new();
+    let mut working = Vec::new();
+    for (i, handler) in handlers.iter().enumerate() {
+        // Each as a process of its own would: with its own connections.
+        let own = Ledger::open(&database.url()).await.unwrap();
+        let how = WorkSettings { worker_name: format!("worker-{i}"), ..settings(here(&own).await) };
+        let (handler, stop) = (Arc::clone(handler), stop.clone());
+        working.push(tokio::spawn(async move { own.work(handler, how, stop).await }));
+    }
+    for _ in 0..600 {
+        if ledger.counts(None).await.unwrap().unfinished() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.cancel();
+    for worker in working {
+        worker.await.unwrap().unwrap();
+    }
+    assert_eq!(ends(&ledger).await, vec!["measured"; 90]);
+    let assessed = handlers.each_ref().map(|handler| handler.assessed.load(Ordering::SeqCst));
+    assert_eq!(assessed.iter().sum::<usize>(), 90, "no photo is read twice: {assessed:?}");
+    assert!(assessed.iter().all(|n| *n > 0), "each has its share: {assessed:?}");
+    assert_eq!(rows(&ledger, Table::Observations).await.len(), 90);
+    assert_eq!(rows(&ledger, Table::Changes).await.len(), 90);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_databases_show_the_same_columns_and_the_same_rows() {
+    let Some((_database, on_server)) = ledger().await else { return };
+    let in_memory = Ledger::open("sqlite::memory:").await.unwrap();
+    for ledger in [&on_server, &in_memory] {
+        upload(ledger, &course(2)).await;
+        drain(ledger, Fake::good()).await;
+    }
+    for table in Table::ALL {
+        let dumps =
+            [crate::promises::export(&on_server, table).await, crate::promises::export(&in_memory, table).await];
+        assert_eq!(dumps[0].0, dumps[1].0, "columns of {}", table.name());
+        assert_eq!(dumps[0].1.len(), dumps[1].1.len(), "rows of {}", table.name());
+        // What is there has the same type on both, so that scripts can read either.
+        for (a, b) in dumps[0].1.iter().flatten().zip(dumps[1].1.iter().flatten()) {
+            assert_eq!(std::mem::discriminant(a), std::mem::discriminant(b), "{a:?} and {b:?} in {}", table.name());
+        }
+        if matches!(table, Table::Changes | Table::Trends | Table::Responders) {
+            assert_eq!(dumps[0].1, dumps[1].1, "{}", table.name());
+        }
+    }
+}
