@@ -25,7 +25,8 @@ pub(crate) struct Global {
     /// Settings file [default: cicatrix.toml in the working folder, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Database of the ledger, sqlite://path [default: sqlite://cicatrix.db]
+    /// Database of the ledger, sqlite://path or postgres://user@host/database, the password in PGPASSWORD or ~/.pgpass
+    /// [default: sqlite://cicatrix.db]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
     /// JSON on stdout where there is something to read (demo, run, scan, status, lists, align, locate, score,
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Record what is in a folder or bucket and plan the work, without working
     Scan(SourceArgs),
+    /// Work on what was recorded, on as many machines as it takes, until told to stop
+    Worker(WorkerArgs),
     /// Where the work stands: counts by state, retakes by reason
     Status,
     /// Write a table for analysts
@@ -180,10 +183,9 @@ pub(crate) struct SourceArgs {
     pub(crate) moved_from: Option<String>,
 }
 
+/// How photos are worked on.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
+pub(crate) struct WorkArgs {
     /// Folder or s3://bucket/prefix for derived pictures [default: ./cicatrix-out]; 'none' makes none
     #[arg(long, value_name = "PLACE", default_value = "./cicatrix-out")]
     pub(crate) out: String,
@@ -193,6 +195,32 @@ pub(crate) struct RunArgs {
     /// Address space of each pixel process, MiB, 256 or more
     #[arg(long, value_name = "MIB")]
     pub(crate) pixel_memory: Option<u64>,
+}
+
+impl WorkArgs {
+    /// As many photos at once as the settings say, and none of their pictures kept.
+    pub(crate) fn without_pictures() -> Self {
+        Self { out: "none".to_owned(), workers: None, pixel_memory: None }
+    }
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct WorkerArgs {
+    /// Folder, or s3://bucket/prefix, as 'cicatrix scan' was given it
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Stop when nothing is left to do
+    #[arg(long)]
+    pub(crate) drain: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Say what is there and stop: nothing is recorded, nothing is read
     #[arg(long)]
     pub(crate) dry_run: bool,

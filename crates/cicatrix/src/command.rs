@@ -35,6 +35,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Demo(demo) => demo::demo(&demo, settings, &global).await,
         Command::Run(run) => run::run(&run, &settings, &global).await,
         Command::Scan(source) => run::scan(&source, &settings, &global).await,
+        Command::Worker(worker) => run::worker(&worker, &settings, &global).await,
         Command::Status => status::status(&settings, &global).await,
         Command::Export(export) => export::export(&export, &settings).await,
         Command::Retakes { action: ListAction::List } => jobs::show(Table::Retakes, &[], &settings, &global).await,

@@ -47,6 +47,7 @@ use crate::courier::Courier;
 pub use crate::error::LedgerError;
 pub use crate::lock::Lock;
 pub use crate::operator::Selection;
+pub use crate::postgres::without_password;
 pub use crate::queries::{Line, Table};
 pub use crate::rows::{
     Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,

@@ -35,3 +35,33 @@ async fn connect(url: &str) -> Result<Pool, LedgerError> {
         PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await?;
     Ok(Pool::Postgres(pool))
 }
+
+/// The address of a database as it may be shown: without a password.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme @ ("postgres" | "postgresql"), rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) => format!("{scheme}://{user}@{host}{}", &rest[authority.len()..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (url, shown) in [
+            (
+                "postgres://ops:s3cr:t@db.example:5432/cicatrix?sslmode=require",
+                "postgres://ops@db.example:5432/cicatrix?sslmode=require",
+            ),
+            ("postgres://ops@db/cicatrix", "postgres://ops@db/cicatrix"),
+            ("sqlite://my:odd@name.db", "sqlite://my:odd@name.db"),
+            ("sqlite://cicatrix.db", "sqlite://cicatrix.db"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

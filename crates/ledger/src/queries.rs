@@ -152,7 +152,8 @@ impl Ledger {
         each(Line::Header(&columns)).map_err(LedgerError::Output)?;
 
         // Column names are the view's own, checked above; values are bound.
-        let statement = matching.iter().fold(query(select(&self.pool, table, matching)), |query, (_, value)| query.bind(*value));
+        let statement =
+            matching.iter().fold(query(select(&self.pool, table, matching)), |query, (_, value)| query.bind(*value));
         let mut rows = statement.fetch(&self.pool);
         let mut handed_over = 0;
         while let Some(row) = rows.try_next().await? {

@@ -15,6 +15,8 @@ use crate::change::compare;
 use crate::quantile::mean;
 use crate::tables::CalibrationCase;
 
+/// How sets of faces are named among those of a table.
+const FACES_OF: &str = "faces of ";
 /// Fewer patients tell nothing of a region.
 const LEAST_SUBJECTS: usize = 6;
 
@@ -69,8 +71,10 @@ impl Calibration {
     ) -> Result<Self, CalibrationError> {
         let mut table = self.clone();
         (table.id, table.made) = (id.to_owned(), made.to_owned());
-        table.sets.extend(sets.iter().map(|set| format!("faces of {set}")));
+        // What an earlier table had of faces is replaced.
         table.regions.clear();
+        table.sets.retain(|set| !set.starts_with(FACES_OF));
+        table.sets.extend(sets.iter().map(|set| format!("{FACES_OF}{set}")));
         let found = cases.iter().map(|(_, case)| case.subject.as_str()).collect::<BTreeSet<_>>().len();
         if found < LEAST_SUBJECTS {
             return Err(CalibrationError::TooFew { found, needed: LEAST_SUBJECTS });

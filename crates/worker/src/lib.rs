@@ -8,7 +8,9 @@ mod desk;
 mod intake;
 mod night;
 pub mod pixel;
+mod shift;
 
 pub use desk::{Desk, DeskSettings};
 pub use intake::{Found, Intake, IntakeSettings, SweepCounts};
 pub use night::{Ending, Night, NightSettings, Progress, Summary, look};
+pub use shift::{Crew, Shift};

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, Planned, SourceId, Unseen, WorkSettings};
+use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, Planned, SourceId, Unseen};
 use cicatrix_model::{ClinicId, PatientId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::intake::{Found, Intake, SweepCounts};
+use crate::shift::{Crew, beside, look as look_at_counts, pause};
 
 /// How a night is run.
 #[derive(Debug, Clone)]
@@ -22,9 +23,7 @@ pub struct NightSettings {
     /// Another source that has moved here: its sessions are this one's from now on.
     pub moved_from: Option<String>,
     pub plan: PlanSettings,
-    pub workers: usize,
-    /// Shown beside each run: which process did it.
-    pub worker_name: String,
+    pub crew: Crew,
     /// Sweep and plan, leave the work to others.
     pub scan_only: bool,
 }
@@ -90,10 +89,8 @@ pub struct Night {
     settings: NightSettings,
 }
 
-/// Pause between two looks at the counts.
-const LOOK: Duration = Duration::from_millis(200);
-/// A photo takes about a second: what takes longer than this is a hanging store or a bug, and counts as a failed start.
-const JOB_TIMEOUT: Duration = Duration::from_secs(90);
+/// Pause between two tellings while the listing goes on.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 /// At most this many bad names and problems are kept word for word.
 const MOST_NOTICES: usize = 1000;
 
@@ -119,25 +116,12 @@ impl Night {
         }
         let night = self.ledger.night_begin(&place).await?;
         self.settings.plan.night_id = Some(night);
-        // Either side ends the other: the lead when nothing is left, the work when it cannot go on.
         let halt = stop.child_token();
-        let work = async {
-            if self.settings.scan_only {
-                return Ok(());
-            }
-            let handler: Arc<dyn cicatrix_ledger::Handler> = self.desk.clone();
-            let worked = self.ledger.work(handler, self.work_settings(source), halt.clone()).await;
-            halt.cancel();
-            worked
+        let lead = self.lead(source, &halt, &tell);
+        let mut summary = match self.settings.scan_only {
+            true => lead.await?,
+            false => beside(&self.ledger, &self.desk, &self.settings.crew, source, &halt, lead).await?,
         };
-        let lead = async {
-            let led = self.lead(source, &halt, &tell).await;
-            halt.cancel();
-            led
-        };
-        let (worked, led) = tokio::join!(work, lead);
-        worked?;
-        let mut summary = led?;
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
         self.ledger.night_end(night).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
@@ -148,11 +132,6 @@ impl Night {
         drop(lock);
         self.ledger.close().await;
         Ok(summary)
-    }
-
-    fn work_settings(&self, source: SourceId) -> WorkSettings {
-        let NightSettings { workers, worker_name, .. } = &self.settings;
-        WorkSettings { source, workers: *workers, worker_name: worker_name.clone(), job_timeout: JOB_TIMEOUT }
     }
 
     /// Sweeps, then waits until nothing is left to do.
@@ -167,11 +146,7 @@ impl Night {
             return Ok(summary);
         }
         loop {
-            let counts = self.ledger.counts(Some(source)).await?;
-            tell(Progress::Counts { counts, swept: true });
-            if let Some(trouble) = self.desk.trouble() {
-                return Err(trouble.into());
-            }
+            let counts = look_at_counts(&self.ledger, &self.desk, source, tell).await?;
             if counts.unfinished() == 0 && !stop.is_cancelled() {
                 // What was renamed shows when it is read, and may leave something to do.
                 let planned = self.ledger.settle_moved(source, &self.settings.plan).await?;
@@ -184,10 +159,7 @@ impl Night {
                 summary.counts = counts;
                 return Ok(summary);
             }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = stop.cancelled() => {}
-            }
+            pause(stop).await;
         }
     }
 
@@ -214,7 +186,7 @@ impl Night {
                     break;
                 }
                 self.record(source, item, &mut notes, tell).await?;
-                if last.elapsed() > LOOK {
+                if last.elapsed() > TELL_EVERY {
                     last = std::time::Instant::now();
                     tell(Progress::Counts { counts: self.ledger.counts(Some(source)).await?, swept: false });
                 }

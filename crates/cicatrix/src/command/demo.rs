@@ -5,7 +5,7 @@ mod subject;
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_ledger::Table;
+use cicatrix_ledger::{Table, without_password};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use self::subject::{Shot, Subject};
-use crate::args::{DemoArgs, Global, RunArgs, SourceArgs};
+use crate::args::{DemoArgs, Global, RunArgs, SourceArgs, WorkArgs};
 use crate::command::align::write_png;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
@@ -41,9 +41,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
             since: None,
             moved_from,
         },
-        out: args.dir.join("out").display().to_string(),
-        workers: None,
-        pixel_memory: None,
+        work: WorkArgs { out: args.dir.join("out").display().to_string(), ..WorkArgs::without_pictures() },
         dry_run: false,
     };
     let (code, summary) = night(&run, &settings, global, false).await?;
@@ -67,7 +65,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         return Ok(code);
     }
     out(&table(&changes, &truth))?;
-    let db = quoted(&settings.db);
+    let db = quoted(&without_password(&settings.db));
     let file = |name: &str| quoted(&args.dir.join(name).display().to_string());
     out(&format!(
         "{} photos made, {} measured, {} to retake. Rendered skin: no claim about patients follows from it.\n\

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cicatrix_ledger::{Cell, Ledger, LedgerError, Line, Table};
+use cicatrix_ledger::{Cell, Ledger, LedgerError, Line, Table, without_password};
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
@@ -68,13 +68,13 @@ impl NewFile {
 /// Opens a ledger that must be there, to read it: that makes no new database and needs no right to write.
 pub(crate) async fn open_existing(db: &str) -> anyhow::Result<Ledger> {
     must_exist(db)?;
-    Ledger::open_to_read(db).await.with_context(|| format!("the database {db}"))
+    Ledger::open_to_read(db).await.with_context(|| format!("the database {}", without_password(db)))
 }
 
 /// Opens a ledger that must be there, to change it.
 pub(crate) async fn open_to_change(db: &str) -> anyhow::Result<Ledger> {
     must_exist(db)?;
-    Ledger::open(db).await.with_context(|| format!("the database {db}"))
+    Ledger::open(db).await.with_context(|| format!("the database {}", without_password(db)))
 }
 
 fn must_exist(db: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use cicatrix_outcome::{Calibration, NoiseFloor, Repeat, Visit, noise_floor, repe
 use cicatrix_store::open;
 use serde_json::json;
 
-use crate::args::{Global, RepeatabilityArgs, RunArgs};
+use crate::args::{Global, RepeatabilityArgs, RunArgs, WorkArgs};
 use crate::command::export::open_existing;
 use crate::command::run::night;
 use crate::command::truth::{Row, measured};
@@ -22,9 +22,7 @@ use crate::print::{TextTable, out};
 pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let run = RunArgs {
         source: args.source.clone(),
-        out: args.out.clone(),
-        workers: None,
-        pixel_memory: None,
+        work: WorkArgs { out: args.out.clone(), ..WorkArgs::without_pictures() },
         dry_run: false,
     };
     let (code, summary) = night(&run, settings, global, false).await?;

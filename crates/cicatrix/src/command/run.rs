@@ -1,4 +1,4 @@
-//! `run` and `scan`: the night over a bucket.
+//! `run`, `scan` and `worker`: the night over a bucket, as one or in parts.
 
 mod report;
 mod shown;
@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Ledger, PlanSettings};
+use cicatrix_ledger::{Ledger, PlanSettings, without_password};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
-use cicatrix_worker::{Desk, DeskSettings, Intake, IntakeSettings, Night, NightSettings, Summary, look};
+use cicatrix_worker::{
+    Crew, Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Shift, Summary, look,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::report::{code, report};
 use self::shown::Shown;
-use crate::args::{Global, RunArgs, SourceArgs};
+use crate::args::{Global, RunArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::config::Config;
 use crate::exit;
+use crate::print::out;
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let (code, summary) = night(args, settings, global, false).await?;
@@ -26,8 +29,7 @@ pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> a
 }
 
 pub(crate) async fn scan(source: &SourceArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let args =
-        RunArgs { source: source.clone(), out: "none".to_owned(), workers: None, pixel_memory: None, dry_run: false };
+    let args = RunArgs { source: source.clone(), work: WorkArgs::without_pictures(), dry_run: false };
     let (_, summary) = night(&args, settings, global, true).await?;
     report(&summary, &args, settings, global)?;
     Ok(exit::DONE)
@@ -40,7 +42,7 @@ pub(crate) async fn night(
     global: &Global,
     scan_only: bool,
 ) -> anyhow::Result<(u8, Summary)> {
-    let settings = &settings.with(args.workers, args.pixel_memory)?;
+    let settings = &settings.with(args.work.workers, args.work.pixel_memory)?;
     let source = open(&args.source.source).await?;
     source.check().await?;
     let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
@@ -55,50 +57,83 @@ pub(crate) async fn night(
         shown.close();
         return Ok((code(&summary), summary));
     }
-    let pictures = match args.out.as_str() {
-        "none" => None,
-        _ if scan_only => None,
-        place => Some(open_output(place).await.context("the place for derived pictures")?),
+    let out = if scan_only { WorkArgs::without_pictures().out } else { args.work.out.clone() };
+    let desk = desk(settings, source, &out).await?;
+    let ledger = open_to_work(settings).await?;
+    let stop = stopped_by_signals();
+    let protocol = settings.protocol()?;
+    let night = NightSettings {
+        moved_from: args.source.moved_from.as_deref().map(source_name).transpose()?,
+        plan: PlanSettings {
+            protocol_digest: protocol.digest(),
+            protocol_id: protocol.id,
+            program_version: VERSION.to_owned(),
+            night_id: None,
+        },
+        crew: crew(settings),
+        scan_only,
     };
-    let ledger = Ledger::open(&settings.db).await.with_context(|| format!("the database {}", settings.db))?;
-    let stop = CancellationToken::new();
-    stop_on_signals(stop.clone());
-    let (desk, night) = wire(settings, &source, pictures, args.source.moved_from.as_deref(), scan_only)?;
-    let summary = Night::new(ledger, intake, Arc::new(desk), night).run(stop, |p| shown.tell(p)).await?;
+    let summary = Night::new(ledger, intake, desk, night).run(stop, |p| shown.tell(p)).await?;
     shown.close();
     Ok((code(&summary), summary))
 }
 
-fn wire(
-    settings: &Config,
-    source: &Arc<dyn PhotoStore>,
-    pictures: Option<Arc<dyn PhotoStore>>,
-    moved_from: Option<&str>,
-    scan_only: bool,
-) -> anyhow::Result<(Desk, NightSettings)> {
+/// Works on what was planned.
+pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let settings = &settings.with(args.work.workers, args.work.pixel_memory)?;
+    let source = open(&args.source).await?;
+    source.check().await?;
+    let place = source.identity();
+    let desk = desk(settings, source, &args.work.out).await?;
+    let ledger = open_to_work(settings).await?;
+    let stop = stopped_by_signals();
+    let shown = Shown::new(global);
+    let shift = Shift { ledger, desk, crew: crew(settings), place, drain: args.drain };
+    let (ending, counts) = shift.run(stop, |p| shown.tell(p)).await?;
+    shown.close();
+    out(&format!(
+        "{} measured, {} to retake, {} quarantined, {} failed, {} left",
+        counts.measured,
+        counts.not_measurable,
+        counts.quarantined,
+        counts.failed,
+        counts.unfinished()
+    ))?;
+    // Told to stop is how a worker ends; what is left is for the next one.
+    Ok(if args.drain && ending == Ending::Interrupted { exit::INTERRUPTED } else { exit::DONE })
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+async fn open_to_work(settings: &Config) -> anyhow::Result<Ledger> {
+    Ledger::open(&settings.db).await.with_context(|| format!("the database {}", without_password(&settings.db)))
+}
+
+/// The machine and the process, so that ops find it.
+fn crew(settings: &Config) -> Crew {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Crew { workers: settings.workers(), name: format!("{host}-{}", std::process::id()) }
+}
+
+async fn desk(settings: &Config, source: Arc<dyn PhotoStore>, out: &str) -> anyhow::Result<Arc<Desk>> {
+    let pictures = match out {
+        "none" => None,
+        place => Some(open_output(place).await.context("the place for derived pictures")?),
+    };
     let protocol = settings.protocol()?;
-    let workers = settings.workers();
-    let version = env!("CARGO_PKG_VERSION").to_owned();
     let pixel = PixelSettings {
         program: std::env::current_exe().context("cannot find this program's own file")?,
-        processes: workers,
+        processes: settings.workers(),
         memory_bytes: settings.pixel_memory_mib << 20,
         cpu_limit: Duration::from_secs(settings.pixel_cpu_s),
         wall_limit: Duration::from_secs(80),
     };
-    let plan = PlanSettings {
-        protocol_id: protocol.id.clone(),
-        protocol_digest: protocol.digest(),
-        program_version: version.clone(),
-        night_id: None,
+    let how = DeskSettings {
+        protocol: protocol.clone(),
+        calibration: settings.calibration()?,
+        program_version: VERSION.to_owned(),
     };
-    let how =
-        DeskSettings { protocol: protocol.clone(), calibration: settings.calibration()?, program_version: version };
-    let desk = Desk::new(source.clone(), pictures, PixelPool::new(pixel, protocol), how);
-    let worker_name = format!("pid-{}", std::process::id());
-    let moved_from = moved_from.map(source_name).transpose()?;
-    let night = NightSettings { moved_from, plan, workers, worker_name, scan_only };
-    Ok((desk, night))
+    Ok(Arc::new(Desk::new(source, pictures, PixelPool::new(pixel, protocol), how)))
 }
 
 /// A source as the ledger names it. A folder that has moved can no longer be asked where it is.
@@ -126,13 +161,16 @@ fn intake_settings(args: &RunArgs, settings: &Config) -> anyhow::Result<IntakeSe
 }
 
 /// First Ctrl-C or SIGTERM: finish what is in work and stop. Second: at once; nothing is lost either way.
-fn stop_on_signals(stop: CancellationToken) {
+fn stopped_by_signals() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
     tokio::spawn(async move {
         signal().await;
-        stop.cancel();
+        told.cancel();
         signal().await;
         std::process::exit(i32::from(exit::INTERRUPTED));
     });
+    stop
 }
 
 async fn signal() {

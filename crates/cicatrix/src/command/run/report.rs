@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cicatrix_ledger::State;
+use cicatrix_ledger::{State, without_password};
 use cicatrix_worker::{Ending, Summary};
 use serde_json::{Value, json};
 
@@ -111,8 +111,11 @@ fn gone(summary: &Summary) -> anyhow::Result<()> {
 /// The command to type next.
 fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
     let counts = &summary.counts;
-    let db =
-        if settings.db == Config::default().db { String::new() } else { format!(" --db {}", quoted(&settings.db)) };
+    let db = if settings.db == Config::default().db {
+        String::new()
+    } else {
+        format!(" --db {}", quoted(&without_password(&settings.db)))
+    };
     match summary.ending {
         Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
         Ending::Interrupted => "run the same command again to go on".to_owned(),
