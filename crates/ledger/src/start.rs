@@ -47,6 +47,9 @@ impl Setback {
 
 impl Ledger {
     /// Counts a start. A run that was started often enough without a verdict is quarantined instead.
+    ///
+    /// One that is found running was in work when its worker died or froze, which says little of the photo: that start is given
+    /// back and counted apart, as in [`Ledger::recover_orphans`].
     pub(crate) async fn start_run(
         &self,
         handler: &dyn Handler,
@@ -66,14 +69,20 @@ impl Ledger {
             ending.log(run_id);
             return Ok(Begun::Nothing);
         }
+        if run.state == State::Running {
+            runs::event(&mut tx, run_id, "recovered", None, None).await?;
+        }
+        let orphaned = i64::from(run.state == State::Running);
         query(
             "UPDATE photo_run
-                SET state = 'running', starts = starts + 1, worker = $2, started_at = $3, finished_at = NULL
+                SET state = 'running', starts = starts + 1 - $4, orphaned = orphaned + $4, worker = $2, started_at = $3,
+                    finished_at = NULL
               WHERE run_id = $1",
         )
         .bind(run_id)
         .bind(worker)
         .bind(now())
+        .bind(orphaned)
         .execute(&mut tx)
         .await?;
         runs::event(&mut tx, run_id, "started", Some(worker), None).await?;
@@ -143,7 +152,7 @@ async fn started_run(tx: &mut Tx, run: &RunRow) -> Result<StartedRun, LedgerErro
             .await?;
     Ok(StartedRun {
         run_id: run.run_id,
-        starts: run.starts + 1,
+        starts: run.starts + u32::from(run.state != State::Running),
         clinic: read::<ClinicId>(&run.clinic, "clinic")?,
         patient: read::<PatientId>(&run.patient, "patient")?,
         session: read(&run.session, "session")?,

@@ -114,7 +114,7 @@ impl Calibration {
         toml::to_string(self).expect("a table of plain values can be written")
     }
 
-    /// Id with the start of a digest over the content, `rendered-3@0123abcd`: a table that was written anew under its
+    /// Id with the start of a digest over the content, `rendered-4@0123abcd`: a table that was written anew under its
     /// old id is another one. Comments and layout of the file do not matter.
     pub fn stamp(&self) -> String {
         let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();

@@ -23,7 +23,7 @@ pub use held_out::{Observed, held_out};
 pub use holm::holm;
 pub use proportion::proportion_interval;
 pub use quantile::sd_upper_factor;
-pub use region::RegionError;
+pub use region::{RegionError, Turn};
 pub use repeatability::{NoiseFloor, Repeat, Visit, noise_floor, recalibrate, repeats};
 pub use tables::{COVARIATES, CalibrationCase, calibrate};
 pub use trend::trends;

@@ -391,7 +391,7 @@ mod tests {
             cpu_limit: Duration::from_secs(1),
             wall_limit: Duration::from_secs(1),
         };
-        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-3.toml")).unwrap();
+        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-4.toml")).unwrap();
         let settings = DeskSettings { protocol: protocol.clone(), calibration, program_version: "0".to_owned() };
         let source = Arc::new(Withheld { store: MemoryStore::new(), itself });
         Desk::new(source, None, PixelPool::new(pixels, protocol), settings)

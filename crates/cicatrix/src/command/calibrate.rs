@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_model::Region;
+use cicatrix_model::{Region, View};
 use cicatrix_outcome::{CalibrationCase, calibrate, recalibrate};
 
 use crate::args::CalibrateArgs;
@@ -32,7 +32,7 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -
         }
         None => {
             let (sets, cases) = cases(&args.from).await?;
-            let cases: Vec<CalibrationCase> = cases.into_iter().map(|(_, case)| case).collect();
+            let cases: Vec<CalibrationCase> = cases.into_iter().map(|(.., case)| case).collect();
             calibrate(&args.id, &made, &sets, &cases).map_err(|e| exit::bad_input(e.to_string()))?
         }
     };
@@ -46,14 +46,15 @@ pub(crate) async fn calibrate_command(args: &CalibrateArgs, settings: &Config) -
     Ok(exit::DONE)
 }
 
-/// The names of sets, and their changes of known truth with the region of each.
-async fn cases(pairs: &[String]) -> anyhow::Result<(Vec<String>, Vec<(Region, CalibrationCase)>)> {
+/// The names of sets, and their changes of known truth with the view and region of each.
+async fn cases(pairs: &[String]) -> anyhow::Result<(Vec<String>, Vec<(View, Region, CalibrationCase)>)> {
     let (mut sets, mut cases) = (Vec::new(), Vec::new());
     for pair in pairs {
         let place = Place::of(pair)?;
         let (_, found) = place.read().await?;
         for case in found {
             let region = Region::new(case.region).context("a region of the results")?;
+            let view: View = case.view.parse().context("a view of the results")?;
             let case = CalibrationCase {
                 subject: format!("{}/{}", place.name, case.patient),
                 baseline: case.before,
@@ -61,7 +62,7 @@ async fn cases(pairs: &[String]) -> anyhow::Result<(Vec<String>, Vec<(Region, Ca
                 true_ln: case.true_change.ln_1p(),
                 unchanged: case.unchanged,
             };
-            cases.push((region, case));
+            cases.push((view, region, case));
         }
         sets.push(place.name);
     }

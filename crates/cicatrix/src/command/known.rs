@@ -20,6 +20,7 @@ pub(crate) struct Place {
 pub(crate) struct Case {
     pub(crate) patient: String,
     pub(crate) session: String,
+    pub(crate) view: String,
     pub(crate) region: String,
     /// Change of scar volume, as a fraction.
     pub(crate) true_change: f64,
@@ -49,7 +50,7 @@ impl Place {
         let truth = Truth::read(&self.truth)?;
         let ledger = open_existing(&self.db).await?;
         let mut cases = Vec::new();
-        for ((_, patient, _, region), subject) in measured(&ledger).await? {
+        for ((_, patient, view, region), subject) in measured(&ledger).await? {
             let Some(baseline) = &subject.baseline else { continue };
             for (session, shots) in subject.sessions.iter().filter(|(name, _)| *name != baseline) {
                 let [Some(photo), Some(first)] = [session, baseline].map(|s| truth.photo(&patient, s)) else {
@@ -59,6 +60,7 @@ impl Place {
                 cases.push(Case {
                     patient: patient.clone(),
                     session: session.clone(),
+                    view: view.clone(),
                     region: region.clone(),
                     true_change: photo.truth.true_volume_change,
                     unchanged: photo.truth.unchanged,

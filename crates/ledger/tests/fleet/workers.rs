@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cicatrix_ledger::{Ledger, Table, WorkSettings};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, ledger};
@@ -77,4 +78,48 @@ async fn both_databases_show_the_same_columns_and_the_same_rows() {
             assert_eq!(dumps[0].1, dumps[1].1, "{}", table.name());
         }
     }
+}
+
+#[test]
+fn the_photo_of_a_dead_worker_is_taken_up_by_another_and_not_held_against_it() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let Some((database, ledger)) = second.block_on(ledger()) else { return };
+    second.block_on(upload(&ledger, &course(1)[..1]));
+    // Rescue goes by age: 10 s after the time-out.
+    let short = |source| WorkSettings { job_timeout: Duration::from_secs(2), ..settings(source) };
+    let hangs = Arc::new(Notify::new());
+    first.block_on(async {
+        let own = Ledger::open(&database.url()).await.unwrap();
+        let handler = Fake::new({
+            let hangs = Arc::clone(&hangs);
+            move |_| {
+                hangs.notify_one();
+                Act::Hang
+            }
+        });
+        let how = short(here(&own).await);
+        tokio::spawn(async move { own.work(handler, how, CancellationToken::new()).await });
+        hangs.notified().await;
+    });
+    // The process dies with the photo in work.
+    first.shutdown_background();
+    second.block_on(async {
+        let stop = CancellationToken::new();
+        let working = tokio::spawn({
+            let (ledger, stop, how) = (ledger.clone(), stop.clone(), short(here(&ledger).await));
+            async move { ledger.work(Fake::good(), how, stop).await }
+        });
+        let begun = std::time::Instant::now();
+        while ledger.counts(None).await.unwrap().unfinished() > 0 && begun.elapsed() < Duration::from_secs(60) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        stop.cancel();
+        working.await.unwrap().unwrap();
+        assert_eq!(ends(&ledger).await, ["measured"]);
+        assert_eq!(text(&rows(&ledger, Table::Photos).await[0], "starts"), "1");
+        let events = rows(&ledger, Table::Events).await;
+        assert!(events.iter().any(|event| text(event, "kind") == "recovered"), "{events:?}");
+        println!("taken up {} s after the other died", begun.elapsed().as_secs());
+    });
 }
