@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, ledger};
-use crate::promises::{Fake, course, drain, ends, here, rows, session, settings, upload};
+use crate::promises::{Act, Fake, course, drain, ends, here, rows, session, settings, text, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_that_make_the_schema_at_once_both_find_it() {

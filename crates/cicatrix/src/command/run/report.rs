@@ -121,6 +121,10 @@ fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
         Ending::Interrupted => "run the same command again to go on".to_owned(),
         Ending::Done if summary.is_emptied => "the same command, once the photos are back".to_owned(),
         Ending::Done if !summary.refused.is_empty() => "see above".to_owned(),
+        // On a server others may be at it, and one who works beside them needs no sweep.
+        Ending::Done if counts.unfinished() > 0 && settings.db.starts_with("postgres") => {
+            format!("cicatrix worker {}{db}", quoted(&args.source.source))
+        }
         Ending::Done if counts.unfinished() > 0 => format!("cicatrix run {}{db}", quoted(&args.source.source)),
         Ending::Done if counts.failed > 0 => format!("cicatrix jobs list --state failed{db}"),
         Ending::Done if counts.quarantined > 0 || !summary.bad_keys.is_empty() => {
