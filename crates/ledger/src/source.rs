@@ -53,7 +53,7 @@ impl Ledger {
 
     /// Names of the sources that have been listed.
     pub async fn sources(&self) -> Result<Vec<String>, LedgerError> {
-        Ok(query_scalar("SELECT location FROM source ORDER BY source_id").fetch_all(&self.pool).await?)
+        query_scalar("SELECT location FROM source ORDER BY source_id").fetch_all(&self.pool).await
     }
 
     /// Hands all sessions of a source over to another one, as after a bucket was copied. Returns how many.
