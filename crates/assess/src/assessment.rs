@@ -98,11 +98,11 @@ pub fn assess(
     if let Some(detail) = wrong_view {
         return Assessment::NotMeasurable { reasons: vec![Reason::ViewMismatch], detail, readings: gate.readings };
     }
-    let overlay =
-        match lay_over(reference, &frame, shown(&overview, face.as_ref(), reference, protocol), itself, protocol) {
-            Ok(overlay) => overlay,
-            Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
-        };
+    let bounds = if itself { None } else { shown(&overview, face.as_ref(), reference, protocol) };
+    let overlay = match lay_over(reference, &frame, bounds, itself, protocol) {
+        Ok(overlay) => overlay,
+        Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
+    };
     read_geometry(&mut gate, reference, overlay.quality(), protocol);
     let photo_stands = gate.reasons(GateVerdict::Fail).is_empty();
     let own_chart = (!itself).then(|| Chart::of(&frame, &overview));

@@ -36,7 +36,7 @@ struct Level {
     codes: [Plane; 3],
 }
 
-/// The photo at some 600 px, which gives a face that fills it twice the pixels that the landmarks need, and at halves of that,
+/// The photo at 400 to 800 px, which gives a face that fills it twice the pixels that the landmarks need, and at halves of that,
 /// so that no pixel is skipped where little is looked at.
 pub(crate) struct Preview {
     pub(crate) width: f64,

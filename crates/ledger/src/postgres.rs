@@ -39,11 +39,14 @@ async fn connect(url: &str) -> Result<Pool, LedgerError> {
 /// The address of a database as it may be shown: without a password.
 pub fn without_password(url: &str) -> String {
     let Some((scheme @ ("postgres" | "postgresql"), rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
-        Some((user, host)) => format!("{scheme}://{user}@{host}{}", &rest[authority.len()..]),
-        None => url.to_owned(),
-    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let place = match place.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => place.to_owned(),
+    };
+    let shown: Vec<&str> = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("password=")).collect();
+    let question = if shown.is_empty() { "" } else { "?" };
+    format!("{scheme}://{place}{question}{}", shown.join("&"))
 }
 
 #[cfg(test)]
@@ -58,6 +61,8 @@ mod tests {
                 "postgres://ops@db.example:5432/cicatrix?sslmode=require",
             ),
             ("postgres://ops@db/cicatrix", "postgres://ops@db/cicatrix"),
+            ("postgres://ops:a/b@db/cicatrix", "postgres://ops@db/cicatrix"),
+            ("postgres://db/cicatrix?user=ops&password=s3cret", "postgres://db/cicatrix?user=ops"),
             ("sqlite://my:odd@name.db", "sqlite://my:odd@name.db"),
             ("sqlite://cicatrix.db", "sqlite://cicatrix.db"),
         ] {

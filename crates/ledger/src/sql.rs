@@ -193,10 +193,10 @@ impl<T> Query<T> {
 
     pub(crate) async fn fetch_all(self, on: impl Into<On<'_>>) -> Result<Vec<T>, LedgerError> {
         let rows: Vec<Row> = match on.into() {
-            On::Pool(Pool::Sqlite(pool)) => sqlite_rows(&bound!(Sqlite, self).fetch_all(pool).await?)?,
-            On::Pool(Pool::Postgres(pool)) => postgres_rows(&bound!(Postgres, self).fetch_all(pool).await?)?,
-            On::Tx(Tx::Sqlite(tx)) => sqlite_rows(&bound!(Sqlite, self).fetch_all(&mut **tx).await?)?,
-            On::Tx(Tx::Postgres(tx)) => postgres_rows(&bound!(Postgres, self).fetch_all(&mut **tx).await?)?,
+            On::Pool(Pool::Sqlite(pool)) => rows_of(&bound!(Sqlite, self).fetch_all(pool).await?)?,
+            On::Pool(Pool::Postgres(pool)) => rows_of(&bound!(Postgres, self).fetch_all(pool).await?)?,
+            On::Tx(Tx::Sqlite(tx)) => rows_of(&bound!(Sqlite, self).fetch_all(&mut **tx).await?)?,
+            On::Tx(Tx::Postgres(tx)) => rows_of(&bound!(Postgres, self).fetch_all(&mut **tx).await?)?,
         };
         rows.iter().map(self.read).collect()
     }
@@ -220,12 +220,12 @@ impl<T> Query<T> {
             Pool::Sqlite(pool) => bound!(Sqlite, self)
                 .fetch(pool)
                 .map_err(LedgerError::from)
-                .map(move |row| read(&Row::of_sqlite(&row?, None)?))
+                .map(move |row| row.and_then(|row| read(&Row::of(&row, row.names())?)))
                 .boxed(),
             Pool::Postgres(pool) => bound!(Postgres, self)
                 .fetch(pool)
                 .map_err(LedgerError::from)
-                .map(move |row| read(&Row::of_postgres(&row?, None)?))
+                .map(move |row| row.and_then(|row| read(&Row::of(&row, row.names())?)))
                 .boxed(),
         }
     }
@@ -251,50 +251,59 @@ pub(crate) struct Row {
     cells: Vec<Cell>,
 }
 
-fn sqlite_rows(rows: &[SqliteRow]) -> Result<Vec<Row>, LedgerError> {
-    let mut names = None;
-    rows.iter().map(|row| Row::of_sqlite(row, names.clone()).inspect(|row| names = Some(row.names.clone()))).collect()
+/// A row as one of the databases hands it over.
+trait Source {
+    fn names(&self) -> Arc<[String]>;
+    fn cell(&self, index: usize) -> Result<Cell, sqlx::Error>;
 }
 
-fn postgres_rows(rows: &[PgRow]) -> Result<Vec<Row>, LedgerError> {
-    let mut names = None;
-    rows.iter().map(|row| Row::of_postgres(row, names.clone()).inspect(|row| names = Some(row.names.clone()))).collect()
+impl Source for SqliteRow {
+    fn names(&self) -> Arc<[String]> {
+        self.columns().iter().map(|column| column.name().to_owned()).collect()
+    }
+
+    fn cell(&self, index: usize) -> Result<Cell, sqlx::Error> {
+        let raw = self.try_get_raw(index)?;
+        if raw.is_null() {
+            return Ok(Cell::Null);
+        }
+        Ok(match raw.type_info().name() {
+            "INTEGER" | "BOOLEAN" => Cell::Int(self.try_get_unchecked(index)?),
+            "REAL" => Cell::Real(self.try_get_unchecked(index)?),
+            _ => Cell::Text(self.try_get_unchecked(index)?),
+        })
+    }
+}
+
+impl Source for PgRow {
+    fn names(&self) -> Arc<[String]> {
+        self.columns().iter().map(|column| column.name().to_owned()).collect()
+    }
+
+    fn cell(&self, index: usize) -> Result<Cell, sqlx::Error> {
+        let raw = self.try_get_raw(index)?;
+        if raw.is_null() {
+            return Ok(Cell::Null);
+        }
+        Ok(match raw.type_info().name() {
+            "INT8" => Cell::Int(self.try_get_unchecked(index)?),
+            "INT4" => Cell::Int(self.try_get_unchecked::<i32, _>(index)?.into()),
+            "BOOL" => Cell::Int(self.try_get_unchecked::<bool, _>(index)?.into()),
+            "FLOAT8" => Cell::Real(self.try_get_unchecked(index)?),
+            _ => Cell::Text(self.try_get_unchecked(index)?),
+        })
+    }
+}
+
+/// Rows of one statement, whose names are kept once.
+fn rows_of(rows: &[impl Source]) -> Result<Vec<Row>, LedgerError> {
+    let Some(names) = rows.first().map(Source::names) else { return Ok(vec![]) };
+    rows.iter().map(|row| Row::of(row, Arc::clone(&names))).collect()
 }
 
 impl Row {
-    fn of_sqlite(row: &SqliteRow, names: Option<Arc<[String]>>) -> Result<Self, LedgerError> {
-        let names = names.unwrap_or_else(|| row.columns().iter().map(|column| column.name().to_owned()).collect());
-        let cell = |i: usize| -> Result<Cell, sqlx::Error> {
-            let raw = row.try_get_raw(i)?;
-            if raw.is_null() {
-                return Ok(Cell::Null);
-            }
-            Ok(match raw.type_info().name() {
-                "INTEGER" | "BOOLEAN" => Cell::Int(row.try_get_unchecked(i)?),
-                "REAL" => Cell::Real(row.try_get_unchecked(i)?),
-                _ => Cell::Text(row.try_get_unchecked(i)?),
-            })
-        };
-        let cells = (0..row.len()).map(cell).collect::<Result<_, _>>()?;
-        Ok(Self { names, cells })
-    }
-
-    fn of_postgres(row: &PgRow, names: Option<Arc<[String]>>) -> Result<Self, LedgerError> {
-        let names = names.unwrap_or_else(|| row.columns().iter().map(|column| column.name().to_owned()).collect());
-        let cell = |i: usize| -> Result<Cell, sqlx::Error> {
-            let raw = row.try_get_raw(i)?;
-            if raw.is_null() {
-                return Ok(Cell::Null);
-            }
-            Ok(match raw.type_info().name() {
-                "INT8" => Cell::Int(row.try_get_unchecked(i)?),
-                "INT4" => Cell::Int(row.try_get_unchecked::<i32, _>(i)?.into()),
-                "BOOL" => Cell::Int(row.try_get_unchecked::<bool, _>(i)?.into()),
-                "FLOAT8" => Cell::Real(row.try_get_unchecked(i)?),
-                _ => Cell::Text(row.try_get_unchecked(i)?),
-            })
-        };
-        let cells = (0..row.len()).map(cell).collect::<Result<_, _>>()?;
+    fn of(row: &impl Source, names: Arc<[String]>) -> Result<Self, LedgerError> {
+        let cells = (0..names.len()).map(|index| row.cell(index)).collect::<Result<_, _>>()?;
         Ok(Self { names, cells })
     }
 

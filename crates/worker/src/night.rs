@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::intake::{Found, Intake, SweepCounts};
-use crate::shift::{Crew, beside, look as look_at_counts, pause};
+use crate::shift::{Crew, beside, pause, tell_counts};
 
 /// How a night is run.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl Night {
             return Ok(summary);
         }
         loop {
-            let counts = look_at_counts(&self.ledger, &self.desk, source, tell).await?;
+            let counts = tell_counts(&self.ledger, &self.desk, source, tell).await?;
             if counts.unfinished() == 0 && !stop.is_cancelled() {
                 // What was renamed shows when it is read, and may leave something to do.
                 let planned = self.ledger.settle_moved(source, &self.settings.plan).await?;

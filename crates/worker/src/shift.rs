@@ -45,7 +45,7 @@ impl Shift {
         let halt = stop.child_token();
         let lead = async {
             loop {
-                let counts = look(&self.ledger, &self.desk, source, &tell).await?;
+                let counts = tell_counts(&self.ledger, &self.desk, source, &tell).await?;
                 if (self.drain && counts.unfinished() == 0) || halt.is_cancelled() {
                     return Ok(counts);
                 }
@@ -88,7 +88,7 @@ pub(crate) async fn beside<T>(
 }
 
 /// Tells the counts; an error where the desk cannot go on.
-pub(crate) async fn look(
+pub(crate) async fn tell_counts(
     ledger: &Ledger,
     desk: &Desk,
     source: SourceId,
