@@ -3,7 +3,7 @@
 use cicatrix_card::Card;
 use cicatrix_locate::{Pose, Scale};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
-use cicatrix_photo::{Bounds, Rejection, decode};
+use cicatrix_photo::{Bounds, Rejection, decode, inspect};
 use sha2::{Digest, Sha256};
 
 use crate::chart::Chart;
@@ -50,6 +50,12 @@ const WITHOUT_FACE: &str =
     "no face was found in the baseline's photo and no region is drawn on it: all of its skin is measured as one";
 /// Nodes of all grids together.
 const MOST_NODES: usize = 4_000_000;
+
+/// Pixels of a frame, from the file's header; none for a file that would be rejected unread.
+pub fn frame_pixels(bytes: &[u8], extension: &str, protocol: &Protocol) -> Option<u64> {
+    let container = inspect(bytes, extension, &protocol.limits).ok()?;
+    Some(u64::from(container.width) * u64::from(container.height))
+}
 
 /// Prepares a baseline, or says why it cannot be one. A region that cannot be compared is refused by itself, as long as
 /// another one can.

@@ -1,10 +1,12 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use cicatrix_ledger::{State, Table};
-use cicatrix_model::{ClinicId, Reason, View};
+use cicatrix_ledger::{ClockTime, State, Table};
+use cicatrix_model::{ClinicId, PatientId, Reason, SessionKey, View};
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 use jiff::civil::Date;
 
 /// From progress photos of a microneedling course to scar change with an error bar.
@@ -55,21 +57,21 @@ pub(crate) enum Command {
     Scan(SourceArgs),
     /// Work on what was recorded, on as many machines as it takes, until told to stop
     Worker(WorkerArgs),
-    /// Where the work stands: counts by state, retakes by reason
-    Status,
+    /// Where the work stands, on one screen: counts, clinics, pace and what has to be looked at
+    Status(StatusArgs),
     /// Write a table for analysts
     Export(ExportArgs),
     /// The photos to take again, and why
     Retakes {
         #[command(subcommand)]
-        action: ListAction,
+        action: RetakesAction,
     },
     /// The files that were set aside, and why
     Quarantine {
         #[command(subcommand)]
-        action: ListAction,
+        action: QuarantineAction,
     },
-    /// Runs of photos: list them, try again, cancel
+    /// Runs of photos: list and show them, try again, cancel, pause
     Jobs {
         #[command(subcommand)]
         action: JobsAction,
@@ -80,7 +82,7 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Measure one photo, or one against another, and show which scars are measured
     Score(ScoreArgs),
-    /// One patient: a follow-up beside its baseline
+    /// One patient: its sessions and changes, a follow-up beside its baseline, the choice of the baseline
     Patient {
         #[command(subcommand)]
         action: PatientAction,
@@ -155,6 +157,30 @@ fn parse_level(text: &str) -> Result<f32, String> {
     (0.0..=2.0).contains(&level).then_some(level).ok_or_else(|| "a level lies between 0 and 2".to_owned())
 }
 
+/// An amount of memory, in MiB: 512MiB, 4GiB.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("'{text}' is no amount of memory: write 512MiB or 4GiB");
+    let (number, mib) = match text.strip_suffix("GiB") {
+        Some(number) => (number, 1024),
+        None => (text.strip_suffix("MiB").ok_or_else(wrong)?, 1),
+    };
+    let number: u64 = number.trim().parse().map_err(|_| wrong())?;
+    number.checked_mul(mib).filter(|mib| *mib > 0).ok_or_else(wrong)
+}
+
+/// A time that has passed: 90m, 12h, 3d.
+fn parse_age(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || format!("'{text}' is no age: write 90m, 12h or 3d");
+    let (number, minutes) = match text.char_indices().next_back() {
+        Some((at, 'm')) => (&text[..at], 1),
+        Some((at, 'h')) => (&text[..at], 60),
+        Some((at, 'd')) => (&text[..at], 24 * 60),
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(SignedDuration::from_mins(i64::from(number) * minutes))
+}
+
 /// A reason, or what there is.
 fn parse_reason(text: &str) -> Result<Reason, String> {
     let all = || Reason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>().join(", ");
@@ -195,12 +221,22 @@ pub(crate) struct WorkArgs {
     /// Address space of each pixel process, MiB, 256 or more
     #[arg(long, value_name = "MIB")]
     pub(crate) pixel_memory: Option<u64>,
+    /// Memory that all photos in work may take together, for example 4GiB [default: 60 % of what this machine or container has]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) max_memory: Option<u64>,
+    /// Begin nothing after this time of day, and end with exit code 12: 06:30, or '06:30 Europe/Berlin'
+    /// [default: when the last of the clinics' windows closes, if they have windows]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<ClockTime>,
+    /// Begin at once, whatever the clinics' windows say
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 impl WorkArgs {
     /// As many photos at once as the settings say, and none of their pictures kept.
     pub(crate) fn without_pictures() -> Self {
-        Self { out: "none".to_owned(), workers: None, pixel_memory: None }
+        Self { out: "none".to_owned(), workers: None, pixel_memory: None, max_memory: None, deadline: None, now: true }
     }
 }
 
@@ -213,6 +249,9 @@ pub(crate) struct WorkerArgs {
     /// Stop when nothing is left to do
     #[arg(long)]
     pub(crate) drain: bool,
+    /// Answer /metrics (for Prometheus), /healthz and /readyz there, for example 0.0.0.0:9464
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -224,6 +263,10 @@ pub(crate) struct RunArgs {
     /// Say what is there and stop: nothing is recorded, nothing is read
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Read again the photos whose results are of another protocol or version of this program. The old rows stay in the
+    /// tables
+    #[arg(long)]
+    pub(crate) rescore: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -234,7 +277,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// observations, changes, sessions, photos, regions, retakes, quarantine, trends, responders, nights or events
+    /// observations, changes, sessions, photos, regions, retakes, quarantine, trends, responders, nights, events or actions
     pub(crate) table: Table,
     /// json writes one object a line
     #[arg(long, value_enum, default_value = "csv")]
@@ -244,48 +287,134 @@ pub(crate) struct ExportArgs {
     pub(crate) output: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Draw it anew every two seconds, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// What ended within this time is counted by clinic: 90m, 12h, 3d
+    #[arg(long, value_name = "AGE", default_value = "24h", value_parser = parse_age)]
+    pub(crate) within: SignedDuration,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum ListAction {
+pub(crate) enum RetakesAction {
     /// One line each
-    List,
+    List(FilterArgs),
+    /// The list as CSV, to hand on
+    Export {
+        /// File to write; '-' is stdout
+        #[arg(long, default_value = "-")]
+        output: PathBuf,
+    },
+    /// Take off the list what will not be taken again; a new photo of it is read as ever
+    Resolve(SelectArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineAction {
+    /// One line each
+    List(FilterArgs),
+    /// One file: what is known of it and what happened to it
+    Show {
+        /// Its run number, as the list shows it
+        run: i64,
+    },
+    /// Read it again, for example after the limit was raised
+    Release(SelectArgs),
+    /// Take off the list; the file itself is not touched
+    Purge(SelectArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsAction {
     /// One line each
     List {
-        /// Only those in this state
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Count by state and reason instead
         #[arg(long)]
-        state: Option<State>,
-        /// Only those with this reason
-        #[arg(long, value_parser = parse_reason)]
-        reason: Option<Reason>,
-        /// Only those of this clinic
-        #[arg(long)]
-        clinic: Option<ClinicId>,
+        by_reason: bool,
+        /// At most so many; 0 shows all
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        limit: u32,
+        /// Only those with a higher run number, to go on from the last one shown
+        #[arg(long, value_name = "RUN", default_value_t = 0)]
+        after: i64,
     },
-    /// Try again: by run number, or all in a state
+    /// One run: where it stands, and all that happened to it
+    Show {
+        /// Its number, as `jobs list` shows it
+        run: i64,
+    },
+    /// Try again what ended without a number
     Retry(SelectArgs),
-    /// Take from the work: by run number, or all in a state
+    /// Take from the work what has not ended
     Cancel(SelectArgs),
-    /// Rebuild the engine's jobs from the ledger
+    /// Take off the lists what ended without a number, once somebody has looked at it
+    Discard(SelectArgs),
+    /// Begin no more photos; what is in work is finished
+    Pause(PauseArgs),
+    /// Go on
+    Resume(PauseArgs),
+    /// Make jobs that the engine has lost anew
     Redispatch,
+}
+
+/// Which runs: those that have all of this.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct FilterArgs {
+    /// In this state
+    #[arg(long)]
+    pub(crate) state: Option<State>,
+    /// With this reason
+    #[arg(long, value_parser = parse_reason)]
+    pub(crate) reason: Option<Reason>,
+    /// Of this clinic
+    #[arg(long, value_name = "ID")]
+    pub(crate) clinic: Option<ClinicId>,
+    /// Planned by this sweep, a number of 'cicatrix export nights'
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) night: Option<i64>,
+    /// Ended, or planned if they have not ended, longer ago than this: 90m, 12h, 3d
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub(crate) older_than: Option<SignedDuration>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SelectArgs {
-    /// Run numbers, as `jobs list` shows them
-    #[arg(conflicts_with = "state", required_unless_present = "state")]
+    /// Run numbers, as the lists show them
     pub(crate) runs: Vec<i64>,
-    /// All runs in this state
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// All for which this can be done, where no filter is given
     #[arg(long)]
-    pub(crate) state: Option<State>,
-    /// … with this reason
-    #[arg(long, requires = "state", value_parser = parse_reason)]
-    pub(crate) reason: Option<Reason>,
+    pub(crate) all_matching: bool,
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) by: ByArgs,
+}
+
+/// Who does it, and why: kept with what is done.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ByArgs {
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// Who, where it is not the user of this machine
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PauseArgs {
+    /// Only this clinic
+    #[arg(long, value_name = "ID")]
+    pub(crate) clinic: Option<ClinicId>,
+    #[command(flatten)]
+    pub(crate) by: ByArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -318,6 +447,35 @@ pub(crate) struct AlignArgs {
 pub(crate) enum PatientAction {
     /// Draw baseline and follow-up side by side, with regions, scars and cards, and tell their changes
     Compare(CompareArgs),
+    /// Its sessions, and how the scars changed in each
+    Show(PatientArgs),
+    /// All that happened to its photos, in order
+    Timeline(PatientArgs),
+    /// Choose the session that the others are compared with, whatever the manifests say; the old results stay in the tables
+    Baseline(BaselineArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PatientArgs {
+    /// The patient, as its folder names it
+    pub(crate) patient: PatientId,
+    /// Its clinic, where several have a patient of this name
+    #[arg(long, value_name = "ID")]
+    pub(crate) clinic: Option<ClinicId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BaselineArgs {
+    #[command(flatten)]
+    pub(crate) patient: PatientArgs,
+    /// The session, <date>-<number>
+    #[arg(long, required_unless_present = "as_described", conflicts_with = "as_described")]
+    pub(crate) session: Option<SessionKey>,
+    /// Again the one that the manifests say, or the first
+    #[arg(long)]
+    pub(crate) as_described: bool,
+    #[command(flatten)]
+    pub(crate) by: ByArgs,
 }
 
 #[derive(Debug, clap::Args)]

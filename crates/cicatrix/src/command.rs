@@ -3,6 +3,7 @@
 mod accuracy;
 pub(crate) mod align;
 mod calibrate;
+mod compare;
 mod config;
 mod demo;
 mod doctor;
@@ -10,6 +11,7 @@ mod evaluate;
 mod export;
 mod jobs;
 mod known;
+mod lists;
 mod locate;
 mod patient;
 mod repeatability;
@@ -18,10 +20,9 @@ mod score;
 mod status;
 mod truth;
 
-use cicatrix_ledger::Table;
 use clap::CommandFactory;
 
-use crate::args::{Args, Command, ListAction, PatientAction};
+use crate::args::{Args, Command, PatientAction};
 use crate::config::Config;
 
 /// Runs a command; gives the exit code.
@@ -36,17 +37,20 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Run(run) => run::run(&run, &settings, &global).await,
         Command::Scan(source) => run::scan(&source, &settings, &global).await,
         Command::Worker(worker) => run::worker(&worker, &settings, &global).await,
-        Command::Status => status::status(&settings, &global).await,
+        Command::Status(args) => status::status(&args, &settings, &global).await,
         Command::Export(export) => export::export(&export, &settings).await,
-        Command::Retakes { action: ListAction::List } => jobs::show(Table::Retakes, &[], &settings, &global).await,
-        Command::Quarantine { action: ListAction::List } => {
-            jobs::show(Table::Quarantine, &[], &settings, &global).await
-        }
+        Command::Retakes { action } => lists::retakes(action, &settings, &global).await,
+        Command::Quarantine { action } => lists::quarantine(action, &settings, &global).await,
         Command::Jobs { action } => jobs::jobs(action, &settings, &global).await,
         Command::Align(align) => align::align(&align, &settings, &global),
         Command::Locate(args) => locate::locate(&args, &settings, &global),
         Command::Score(args) => score::score(&args, &settings, &global),
-        Command::Patient { action: PatientAction::Compare(args) } => patient::compare(&args, &settings, &global).await,
+        Command::Patient { action } => match action {
+            PatientAction::Compare(args) => compare::compare(&args, &settings, &global).await,
+            PatientAction::Show(args) => patient::show(&args, &settings, &global).await,
+            PatientAction::Timeline(args) => patient::timeline(&args, &settings, &global).await,
+            PatientAction::Baseline(args) => patient::baseline(&args, &settings).await,
+        },
         Command::Repeatability(args) => repeatability::repeatability(&args, &settings, &global).await,
         Command::Evaluate(evaluate) => evaluate::evaluate(&evaluate, &settings, &global).await,
         Command::Calibrate(calibrate) => calibrate::calibrate_command(&calibrate, &settings).await,

@@ -10,10 +10,14 @@ use cicatrix_store::{LayoutError, StoreError};
 
 pub(crate) const DONE: u8 = 0;
 pub(crate) const BUG: u8 = 1;
+/// What was typed is no command.
+pub(crate) const USAGE: u8 = 2;
 /// Done; some photos need a retake.
 pub(crate) const RETAKES: u8 = 10;
 /// Done; some files were quarantined.
 pub(crate) const QUARANTINED: u8 = 11;
+/// The deadline came before the end.
+pub(crate) const LATE: u8 = 12;
 pub(crate) const BAD_INPUT: u8 = 65;
 pub(crate) const UNAVAILABLE: u8 = 69;
 pub(crate) const DISK: u8 = 74;
@@ -40,6 +44,10 @@ impl std::error::Error for Wrong {}
 
 pub(crate) fn bad_input(text: impl Into<String>) -> anyhow::Error {
     Wrong { code: BAD_INPUT, text: text.into() }.into()
+}
+
+pub(crate) fn bad_usage(text: impl Into<String>) -> anyhow::Error {
+    Wrong { code: USAGE, text: text.into() }.into()
 }
 
 pub(crate) fn bad_config(text: impl Into<String>) -> anyhow::Error {
@@ -87,6 +95,7 @@ fn of_ledger(error: &LedgerError) -> u8 {
         LedgerError::Corrupt(_)
         | LedgerError::Schema { .. }
         | LedgerError::NoSuchRun(_)
+        | LedgerError::NoSuchSession { .. }
         | LedgerError::NoSuchSource { .. }
         | LedgerError::OtherSource { .. } => BAD_INPUT,
         LedgerError::Unsupported(_) => BAD_CONFIG,

@@ -5,6 +5,7 @@ mod canvas;
 mod command;
 mod config;
 mod exit;
+mod listen;
 mod logs;
 mod marks;
 mod plot;

@@ -12,6 +12,7 @@ DROP VIEW IF EXISTS v_retakes;
 DROP VIEW IF EXISTS v_quarantine;
 DROP VIEW IF EXISTS v_nights;
 DROP VIEW IF EXISTS v_events;
+DROP VIEW IF EXISTS v_actions;
 
 CREATE VIEW v_observations AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no,
@@ -102,18 +103,21 @@ HAVING s.gone_at IS NULL OR COUNT(p.photo_id) > 0;
 -- A photo that is gone stays current; without a current run it is not shown.
 CREATE VIEW v_photos AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.view, p.shot,
-       r.state, r.reason, r.detail, r.reasons, r.tier AS quality_tier, r.endpoint_eligible,
+       -- Ready, and its clinic is held: its window is closed, or it is paused.
+       CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND t.held IS NOT NULL THEN 'scheduled' ELSE r.state END AS state,
+       r.reason, r.detail, r.reasons, r.tier AS quality_tier, r.endpoint_eligible,
        CASE WHEN r.baseline_photo_id = r.photo_id THEN 1 ELSE 0 END AS is_reference,
        r.gate, r.derived, r.provenance,
        p.object_key, p.version, p.bytes, p.sha256, p.content_sha256, p.captured_at, p.px_per_mm,
        bp.object_key AS baseline_object_key,
        r.protocol_id, r.protocol_digest, r.program_version,
        r.starts, r.worker, r.created_at, r.started_at, r.finished_at, r.duration_ms, r.night_id, r.run_id,
-       p.gone_at, o.location AS source
+       p.gone_at, o.location AS source, r.setbacks, r.dismissed_at
   FROM photo p
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN source o ON o.source_id = s.source_id
   LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+  LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
   LEFT JOIN photo bp ON bp.photo_id = r.baseline_photo_id
  WHERE p.is_current = 1 AND (p.gone_at IS NULL OR r.run_id IS NOT NULL);
 
@@ -144,6 +148,7 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN reason a ON a.code = r.reason
  WHERE r.is_current = 1 AND r.state = 'not_measurable' AND r.reason <> 'baseline_not_measurable'
+   AND r.dismissed_at IS NULL
 UNION ALL
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.view, p.shot,
        g.reason, a.reason_group, a.advice, g.detail, '["' || g.reason || '"]',
@@ -160,7 +165,7 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
   JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN reason a ON a.code = g.reason
- WHERE g.reason IS NOT NULL AND g.reason <> 'baseline_not_measurable';
+ WHERE g.reason IS NOT NULL AND g.reason <> 'baseline_not_measurable' AND r.dismissed_at IS NULL;
 
 -- Photos that were set aside, and objects that are no photos; each source has its own last sweep.
 CREATE VIEW v_quarantine AS
@@ -172,7 +177,7 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN source o ON o.source_id = s.source_id
   LEFT JOIN reason a ON a.code = r.reason
- WHERE r.is_current = 1 AND r.state = 'quarantined'
+ WHERE r.is_current = 1 AND r.state = 'quarantined' AND r.dismissed_at IS NULL
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        t.reason, a.advice, t.detail, NULL,
@@ -189,8 +194,14 @@ SELECT night_id, source, started_at, finished_at, counts
   FROM night;
 
 CREATE VIEW v_events AS
-SELECT e.event_id, e.run_id, e.at, e.kind, e.worker, e.detail, s.clinic_id, p.view, p.shot
+SELECT e.event_id, e.run_id, e.at, e.kind, e.worker, e.detail, s.clinic_id, p.view, p.shot, e.who,
+       s.patient_id, s.session
   FROM run_event e
   JOIN photo_run r ON r.run_id = e.run_id
   JOIN photo p ON p.photo_id = r.photo_id
   JOIN session s ON s.session_id = p.session_id;
+
+-- What people did that is not about one run.
+CREATE VIEW v_actions AS
+SELECT action_id, at, kind, clinic_id, who, why, detail
+  FROM action;

@@ -2,10 +2,12 @@
 //!
 //! Decided here, from the measurements in the design notes:
 //! - A job carries the run's id only. A job whose run names another job has nothing to do.
+//! - A run gets its job when its turn has come (`dispatch.rs`), so River's tables stay as small as what is worked on next.
 //! - Completion goes through the ledger's transaction; River refuses it when the job was taken away meanwhile, and
 //!   then everything rolls back.
-//! - Rescue goes by age, so every job has a time-out and is rescued 10 s after it.
-//! - A run that ends badly by an outage is tried again with growing pauses; attempts are River's, starts are ours.
+//! - Rescue goes by age, so every job has a time-out and is rescued 5 s after it.
+//! - A try that an outage ended is none: it is put off with growing pauses and counts in the run alone, and not at all while
+//!   the whole store is out.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,16 +20,21 @@ use riverqueue::{
     WorkCancelled, WorkContext, WorkError, WorkOutcome, Worker, Workers,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::dispatch::{Dispatcher, Stamp};
 use crate::finish::{Ending, JobEnd};
-use crate::sql::{Pool, Tx, query};
+use crate::sql::{Pool, Tx, query, query_scalar};
 use crate::start::{Begun, MAX_STARTS, Setback};
-use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkSettings, panic_text};
+use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkEvent, WorkSettings, panic_text};
 
 const KIND: &str = "assess_view";
-/// Tries of one job, outages included.
+/// Tries of one job, outages not included.
 const MAX_ATTEMPTS: i32 = 8;
+/// So often may the store refuse one photo while it serves others.
+const MAX_SETBACKS: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before a run whose start counted is tried again.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
@@ -41,11 +48,21 @@ const REDISPATCH_ROUNDS: u32 = 60;
 /// Rounds to sit out after the statistics failed, so that the log is not flooded.
 const REFRESH_SITS_OUT: u32 = 30;
 
-/// The queue of a source, so that a worker is given no photo of another one. What was planned before sources were known
-/// waits until a sweep lists it.
-fn queue(source: Option<SourceId>) -> String {
-    source.map_or_else(|| "photos".to_owned(), |source| format!("photos_{}", source.0))
+/// The queue of a source and a method, so that a worker is given no photo of another source, and none that was planned for
+/// another protocol or program.
+fn queue(source: SourceId, stamp: &Stamp) -> String {
+    let method: String = stamp.protocol_digest.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    let version: String =
+        stamp.program_version.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("photos_{}_{method}_{version}", source.0).to_ascii_lowercase()
 }
+
+/// How long a worker waits before it looks again whether a store is back.
+const OUT_PAUSE: Duration = Duration::from_secs(2);
+/// How long after the time-out of a job its worker is held to be dead.
+const RESCUE_SLACK: Duration = Duration::from_secs(5);
+/// How often runs whose turn has come are looked for, when nothing else asks for it.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// The job: read one photo against its baseline.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,18 +74,23 @@ impl JobArgs for AssessView {
     const KIND: &'static str = KIND;
 }
 
-/// Who goes first. 1 is kept for people who wait in front of a screen, 4 for re-runs.
-#[derive(Debug, Clone, Copy)]
+/// Who goes first, whatever the clinic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    Baseline,
-    FollowUp,
+    /// Somebody asked for it and waits.
+    Asked,
+    Usual,
+    /// Read again for another method; there is a result.
+    Again,
 }
 
 impl Urgency {
-    fn priority(self) -> i16 {
+    /// As the ledger and the engine write it: 1 goes first.
+    pub(crate) fn rank(self) -> i64 {
         match self {
-            Urgency::Baseline => 2,
-            Urgency::FollowUp => 3,
+            Urgency::Asked => 1,
+            Urgency::Usual => 2,
+            Urgency::Again => 3,
         }
     }
 }
@@ -98,26 +120,25 @@ impl Courier {
         &self,
         tx: &mut Tx,
         run_id: i64,
-        source: Option<SourceId>,
-        urgency: Urgency,
-        pending: bool,
+        source: SourceId,
+        stamp: &Stamp,
+        urgency: i64,
     ) -> Result<i64, LedgerError> {
         let opts = InsertOpts::default()
-            .with_queue(queue(source))
-            .with_priority(urgency.priority())
-            .with_max_attempts(MAX_ATTEMPTS)
-            .with_pending(pending);
+            .with_queue(queue(source, stamp))
+            .with_priority(i16::try_from(urgency.clamp(1, 4)).unwrap_or(4))
+            .with_max_attempts(MAX_ATTEMPTS);
         let inserted = in_tx!(tx, self.client.insert(AssessView { run_id }).opts(opts))?;
         Ok(inserted.id())
     }
 
-    /// Lets a pending job go. False when there is no such job any more.
-    pub(crate) async fn release(&self, tx: &mut Tx, job_id: i64) -> Result<bool, LedgerError> {
-        match in_tx!(tx, self.client.jobs().retry(job_id)) {
-            Ok(_) => Ok(true),
-            Err(riverqueue::Error::NotFound(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    /// Jobs that a worker may take now.
+    pub(crate) async fn available(&self, pool: &Pool, source: SourceId, stamp: &Stamp) -> Result<usize, LedgerError> {
+        let n: i64 = query_scalar("SELECT COUNT(*) FROM river_job WHERE state = 'available' AND queue = $1")
+            .bind(queue(source, stamp))
+            .fetch_one(pool)
+            .await?;
+        Ok(usize::try_from(n).unwrap_or(0))
     }
 
     /// Cancels a job; one that runs is told at the commit.
@@ -126,16 +147,6 @@ impl Courier {
             Ok(_) | Err(riverqueue::Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Moves a job to the queue of its new source. The engine has no call for it.
-    pub(crate) async fn hand_over(&self, tx: &mut Tx, job_id: i64, to: SourceId) -> Result<(), LedgerError> {
-        query("UPDATE river_job SET queue = $2 WHERE id = $1")
-            .bind(job_id)
-            .bind(queue(Some(to)))
-            .execute(&mut *tx)
-            .await?;
-        Ok(())
     }
 
     /// Completes a running job with the transaction; an error when it does not run any more.
@@ -185,6 +196,7 @@ impl Ledger {
 
         let halt = stop.child_token();
         let fatal = Arc::new(Mutex::new(None));
+        let moved = Arc::new(Notify::new());
         let mut workers = Workers::new();
         workers.add::<AssessView, _>(Assessor {
             ledger: self.clone(),
@@ -193,23 +205,30 @@ impl Ledger {
             job_timeout: how.job_timeout,
             halt: halt.clone(),
             fatal: Arc::clone(&fatal),
+            moved: Arc::clone(&moved),
         })?;
         let client = client(&self.pool, &how, workers)?;
         let mut running = client.start_with_graceful_stop(halt.clone().cancelled_owned())?;
 
-        let mut tick = tokio::time::interval(REFRESH);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = every(REFRESH);
+        let mut look = every(LOOK);
         let mut upkeep = Upkeep::default();
+        let mut dispatcher = Dispatcher::new(self.clone(), &how);
         let ended = loop {
-            tokio::select! {
+            let kept = tokio::select! {
                 ended = running.wait() => break ended,
-                _ = tick.tick() => {
-                    if let Err(error) = upkeep.round(self, &*handler).await {
-                        tracing::error!(%error, "the ledger cannot be written, the worker stops");
-                        fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        halt.cancel();
-                    }
+                _ = tick.tick() => upkeep.round(self, &*handler).await,
+                _ = look.tick(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
+                () = moved.notified(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
+            };
+            match kept {
+                Ok(()) => {}
+                Err(error) if error.is_fatal() => {
+                    tracing::error!(%error, "the ledger cannot be written, the worker stops");
+                    fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    halt.cancel();
                 }
+                Err(error) => tracing::warn!(%error, "no photos could be handed out, trying again"),
             }
         };
         let fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -220,6 +239,12 @@ impl Ledger {
         self.refresh_changes(&*handler).await?;
         Ok(())
     }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// What a worker does beside its photos.
@@ -263,7 +288,7 @@ fn builder(pool: &Pool) -> ClientBuilder {
 
 fn client(pool: &Pool, how: &WorkSettings, workers: Workers) -> Result<Client, LedgerError> {
     let maintenance = MaintenanceConfig::default()
-        .with_rescue_after(how.job_timeout + Duration::from_secs(10))
+        .with_rescue_after(how.job_timeout + RESCUE_SLACK)
         .with_rescuer_interval(Duration::from_secs(5))
         .with_scheduler_interval(Duration::from_secs(1))
         .with_elect_interval(Duration::from_secs(2))
@@ -275,7 +300,7 @@ fn client(pool: &Pool, how: &WorkSettings, workers: Workers) -> Result<Client, L
     let client = builder(pool)
         .id(client_id(&how.worker_name))
         .workers(workers)
-        .queue(queue(Some(how.source)), photos)
+        .queue(queue(how.source, &Stamp::of(how)), photos)
         .fetch_cooldown(Duration::from_millis(20))
         .default_max_attempts(MAX_ATTEMPTS)
         .job_timeout(how.job_timeout)
@@ -315,6 +340,8 @@ struct Assessor {
     /// Cancelled when this client is to stop, by its caller or by a fatal error.
     halt: CancellationToken,
     fatal: Arc<Mutex<Option<LedgerError>>>,
+    /// Told when a job begins or ends: there may be room for another one.
+    moved: Arc<Notify>,
 }
 
 /// One attempt at a run.
@@ -322,7 +349,10 @@ struct Assessor {
 struct Attempt {
     run_id: i64,
     job_id: i64,
+    /// The run's own count of its starts, by which a late one is known.
+    fence: i64,
     starts: u32,
+    setbacks: u32,
     is_last: bool,
     number: i32,
     begun: Instant,
@@ -343,8 +373,14 @@ impl Worker<AssessView> for Assessor {
     }
 
     async fn work(&self, context: WorkContext, job: Job<AssessView>) -> Result<WorkOutcome, BoxError> {
+        if self.handler.is_out() {
+            // Nothing could be fetched: neither a start nor an attempt.
+            return Ok(WorkOutcome::Snooze(OUT_PAUSE));
+        }
         let begun = Instant::now();
+        self.moved.notify_one();
         let started = self.ledger.start_run(&*self.handler, job.args.run_id, job.id(), &self.name).await;
+        self.handler.tell(&WorkEvent::Wrote { took: begun.elapsed(), good: started.is_ok() });
         let run = match started {
             Ok(Begun::Run(run)) => run,
             Ok(Begun::Nothing) => return Ok(WorkOutcome::Complete),
@@ -353,7 +389,9 @@ impl Worker<AssessView> for Assessor {
         let attempt = Attempt {
             run_id: run.run_id,
             job_id: job.id(),
+            fence: run.attempt,
             starts: run.starts,
+            setbacks: run.setbacks,
             is_last: job.row.attempt >= job.row.max_attempts,
             number: job.row.attempt,
             begun,
@@ -363,7 +401,9 @@ impl Worker<AssessView> for Assessor {
             assessed = AssertUnwindSafe(self.handler.assess(&run)).catch_unwind() => assessed,
             () = context.cancellation_token().cancelled() => return self.stopped(attempt).await,
         };
-        self.settle(attempt, assessed).await
+        let outcome = self.settle(attempt, assessed).await;
+        self.moved.notify_one();
+        outcome
     }
 }
 
@@ -379,7 +419,7 @@ impl Assessor {
         };
         match outcome {
             Ok(verdict) => self.end(attempt, &Ending::of(verdict, attempt.begun.elapsed())).await,
-            Err(HandlerError::Transient(detail)) => self.repeat(attempt, Setback::Transient, detail).await,
+            Err(HandlerError::Transient(detail)) => self.put_off(attempt, detail).await,
             Err(HandlerError::Crashed(detail)) if attempt.starts >= MAX_STARTS => {
                 self.end(attempt, &Ending::crashed(&detail, attempt.begun.elapsed())).await
             }
@@ -393,9 +433,7 @@ impl Assessor {
     async fn end(&self, attempt: Attempt, ending: &Ending) -> Result<WorkOutcome, BoxError> {
         match self.finish(attempt, ending, JobEnd::Complete).await {
             Ok(()) => Ok(WorkOutcome::Complete),
-            Err(error) if error.is_transient() && !attempt.is_last => {
-                self.repeat(attempt, Setback::Transient, error.to_string()).await
-            }
+            Err(error) if error.is_transient() => self.put_off(attempt, error.to_string()).await,
             Err(error @ LedgerError::Bug(_)) => self.failed(attempt, error.to_string()).await,
             Err(error) => Err(self.trouble(error)),
         }
@@ -419,11 +457,29 @@ impl Assessor {
 
     /// A run that was cancelled or superseded while it was read keeps that state: its verdict is of no use any more.
     async fn finish(&self, attempt: Attempt, ending: &Ending, job: JobEnd) -> Result<(), LedgerError> {
-        let written = self.ledger.finish_run(&*self.handler, attempt.run_id, attempt.job_id, ending, job).await?;
-        if written {
+        let fence = (!ending.is_verdict()).then_some(attempt.fence);
+        let begun = Instant::now();
+        let written =
+            self.ledger.finish_run(&*self.handler, (attempt.run_id, attempt.job_id), fence, ending, job).await;
+        self.handler.tell(&WorkEvent::Wrote { took: begun.elapsed(), good: written.is_ok() });
+        if let Some(clinic) = written? {
             ending.log(attempt.run_id);
+            self.handler.tell(&ending.event(&clinic));
         }
         Ok(())
+    }
+
+    /// An outage is no attempt: the run is put off. Where only this photo meets it, not for ever.
+    async fn put_off(&self, attempt: Attempt, detail: String) -> Result<WorkOutcome, BoxError> {
+        let is_out = self.handler.is_out();
+        if !is_out && attempt.setbacks + 1 >= MAX_SETBACKS {
+            return self.give_up(attempt, format!("gave up after {MAX_SETBACKS} tries: {detail}")).await;
+        }
+        tracing::warn!(run_id = attempt.run_id, setbacks = attempt.setbacks, error = %detail, "run {} is put off", attempt.run_id);
+        let setback = if is_out { Setback::Outage } else { Setback::Transient };
+        self.put_back(attempt, setback, &detail).await?;
+        let after = if is_out { OUT_PAUSE } else { pause(i32::try_from(attempt.setbacks + 1).unwrap_or(i32::MAX)) };
+        Ok(WorkOutcome::Snooze(after))
     }
 
     /// Puts the run back for another attempt, if the engine grants one.
@@ -440,16 +496,13 @@ impl Assessor {
             attempt.run_id
         );
         self.put_back(attempt, setback, &detail).await?;
-        let after = match setback {
-            Setback::Transient => pause(attempt.number),
-            Setback::Crashed | Setback::Failed | Setback::Interrupted => SHORT_PAUSE,
-        };
-        Err(Box::new(Again { after, detail }))
+        Err(Box::new(Again { after: SHORT_PAUSE, detail }))
     }
 
     async fn put_back(&self, attempt: Attempt, setback: Setback, detail: &str) -> Result<(), BoxError> {
+        self.handler.tell(&WorkEvent::Setback);
         self.ledger
-            .put_back(attempt.run_id, attempt.job_id, setback, &self.name, detail)
+            .put_back((attempt.run_id, attempt.fence), setback, &self.name, detail)
             .await
             .map_err(|error| self.trouble(error))
     }
@@ -463,7 +516,7 @@ impl Assessor {
             let detail = format!("no verdict within {} s", self.job_timeout.as_secs());
             return self.failed(attempt, detail).await;
         }
-        let cancelled = self.ledger.cancel_running(attempt.run_id, attempt.job_id).await;
+        let cancelled = self.ledger.cancel_running(attempt.run_id, attempt.fence).await;
         Err(cancelled.map_or_else(|error| self.trouble(error), |()| WorkCancelled.into()))
     }
 

@@ -70,7 +70,7 @@ impl Ledger {
         .await?;
         for (run_id, key) in lost {
             if upload.photos.iter().any(|photo| photo.key == key && photo.refused.is_none()) {
-                self.retry_run(run_id).await?;
+                self.retry_run(run_id, None).await?;
             }
         }
         Ok(())

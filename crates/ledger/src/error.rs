@@ -4,7 +4,7 @@
 //! the busy timeout and a server that restarts are worth another try, a full disk or a read-only database is not, and stops
 //! the worker with a clear exit.
 
-use cicatrix_model::{ClinicId, PatientId};
+use cicatrix_model::{ClinicId, PatientId, SessionKey};
 use riverqueue::sqlx;
 use riverqueue::sqlx::postgres::PgDatabaseError;
 
@@ -46,6 +46,10 @@ pub enum LedgerError {
     Unsupported(String),
     #[error("there is no run {0}: 'cicatrix jobs list' shows the numbers")]
     NoSuchRun(i64),
+    #[error(
+        "clinic={clinic}/patient={patient} has no session {session}: 'cicatrix export sessions' shows what there is"
+    )]
+    NoSuchSession { clinic: ClinicId, patient: PatientId, session: SessionKey },
     #[error("the ledger knows no source '{given}', only {}", known.join(", "))]
     NoSuchSource { given: String, known: Vec<String> },
     /// The patient is listed by two sources.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::runs::{self, RunRow};
 use crate::sql::{Tx, query, query_scalar};
 use crate::start::open_run;
-use crate::{Handler, Ledger, LedgerError, State, Verdict, now, plan, series, to_json};
+use crate::{Handler, Ledger, LedgerError, State, Verdict, WorkEvent, now, plan, series, to_json};
 
 /// What happens to the job of an ended run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,15 @@ impl Ending {
         Self { detail: Some(detail), ..Self::bare(State::Failed, duration) }
     }
 
+    /// It follows from the photo, not from what happened to one start.
+    pub(crate) fn is_verdict(&self) -> bool {
+        self.state != State::Failed && self.reason != Some(Reason::DecoderCrash)
+    }
+
+    pub(crate) fn event<'a>(&self, clinic: &'a str) -> WorkEvent<'a> {
+        WorkEvent::Ended { clinic, state: self.state, reason: self.reason }
+    }
+
     /// The one line that every ended run gets.
     pub(crate) fn log(&self, run_id: i64) {
         let duration_ms = millis(self.duration);
@@ -131,27 +140,33 @@ impl Ending {
 }
 
 impl Ledger {
-    /// Ends a run that this job has started. False when the run was ended, taken back or given another job meanwhile;
-    /// then nothing is written. An error when the job does not run any more; then everything rolls back.
+    /// Ends a run that this job has started, and gives its clinic. None when the run was ended, taken back or given another job
+    /// meanwhile; then nothing is written. An error when the job does not run any more; then everything rolls back.
+    ///
+    /// A verdict follows from the photo, so the first one counts, whichever start it comes from. With a `fence` the end is
+    /// only that of this start, and is void when there was a later one.
     pub(crate) async fn finish_run(
         &self,
         handler: &dyn Handler,
-        run_id: i64,
-        job_id: i64,
+        (run_id, job_id): (i64, i64),
+        fence: Option<i64>,
         ending: &Ending,
         job: JobEnd,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<Option<String>, LedgerError> {
         let mut tx = self.begin().await?;
         let Some(run) = open_run(&mut tx, run_id, job_id).await? else {
-            return Ok(false);
+            return Ok(None);
         };
+        if fence.is_some_and(|attempt| attempt != run.attempt) {
+            return Ok(None);
+        }
         close(self, &mut tx, handler, &run, ending).await?;
         match job {
             JobEnd::Complete => self.courier.complete(&mut tx, job_id).await?,
             JobEnd::Discard => self.courier.require_running(&mut tx, job_id).await?,
         }
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(run.clinic))
     }
 }
 
@@ -170,7 +185,7 @@ pub(crate) async fn close(
 
     let mut planned_again = false;
     if run.is_baseline() && ending.state == State::Measured {
-        release_followers(ledger, tx, run).await?;
+        release_followers(tx, run).await?;
         if has_gone_photos(tx, run).await? {
             // Now its content is known, and with it which of their results were measured against it.
             plan::replan(ledger, tx, &run.clinic, &run.patient, &run.plan).await?;
@@ -286,9 +301,9 @@ async fn has_gone_photos(tx: &mut Tx, run: &RunRow) -> Result<bool, LedgerError>
 }
 
 /// Lets the runs go that waited for this baseline.
-async fn release_followers(ledger: &Ledger, tx: &mut Tx, baseline: &RunRow) -> Result<(), LedgerError> {
-    for (run_id, job_id) in runs::waiting_for(tx, baseline).await? {
-        runs::release(ledger, tx, run_id, job_id).await?;
+async fn release_followers(tx: &mut Tx, baseline: &RunRow) -> Result<(), LedgerError> {
+    for run_id in runs::waiting_for(tx, baseline).await? {
+        runs::release(tx, run_id).await?;
     }
     Ok(())
 }

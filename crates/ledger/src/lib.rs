@@ -23,6 +23,7 @@
 
 mod courier;
 mod discover;
+mod dispatch;
 mod error;
 mod finish;
 mod lock;
@@ -32,12 +33,14 @@ mod postgres;
 mod queries;
 mod rows;
 mod runs;
+mod schedule;
 mod schema;
 mod series;
 mod source;
 mod sql;
 mod sqlite;
 mod start;
+mod tonight;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -46,16 +49,18 @@ use std::str::FromStr;
 use crate::courier::Courier;
 pub use crate::error::LedgerError;
 pub use crate::lock::Lock;
-pub use crate::operator::Selection;
+pub use crate::operator::{By, Filter, Pause, Selection};
 pub use crate::postgres::without_password;
 pub use crate::queries::{Line, Table};
 pub use crate::rows::{
     Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,
-    State, Verdict, WorkSettings,
+    State, Verdict, WorkEvent, WorkSettings,
 };
+pub use crate::schedule::{ClinicRule, ClockTime, Schedule, Window};
 pub use crate::source::{SourceId, Unseen};
 pub use crate::sql::Cell;
 use crate::sql::{Pool, Tx};
+pub use crate::tonight::{ClinicTonight, Pace, Tonight};
 
 /// An open ledger; cheap to clone.
 #[derive(Debug, Clone)]
@@ -120,7 +125,11 @@ fn kind(url: &str) -> Result<Kind, LedgerError> {
 
 /// Now, as the ledger writes it: RFC 3339, UTC, milliseconds, so that text order is time order.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    written(jiff::Timestamp::now())
+}
+
+pub(crate) fn written(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// Reads a word of the field back from the text that this crate wrote.

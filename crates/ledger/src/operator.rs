@@ -1,55 +1,219 @@
-//! What operators do to runs: try again, cancel, and hand lost work to the courier again.
+//! What people do to runs: try again, cancel, take off the lists; pause clinics; choose another baseline; and hand lost work to
+//! the courier again.
 //!
-//! Each run is its own transaction, so a thousand of them do not hold up the workers. Wiping the job engine loses
-//! nothing: a run that is open without an open job gets a new one.
+//! Each run is its own transaction, so a thousand of them do not hold up the workers. Who did it and why stands in the run's
+//! history, and of what is not about one run among the actions. Wiping the job engine loses nothing: a run whose job is gone
+//! gets a new one when it is its turn.
 
-use cicatrix_model::Reason;
+use cicatrix_model::{ClinicId, PatientId, Reason, SessionKey};
+use jiff::Timestamp;
 
+use crate::courier::Urgency;
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
-use crate::sql::{On, Tx, query, query_as, query_scalar};
-use crate::{Ledger, LedgerError, State, now, plan, read, series};
+use crate::sql::{Cell, On, Tx, query, query_as, query_scalar};
+use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, plan, read, series, written};
 
 /// Which of the current runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     Runs(Vec<i64>),
-    InState { state: State, reason: Option<Reason> },
+    Matching(Filter),
+}
+
+/// Runs that have all of this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub state: Option<State>,
+    pub reason: Option<Reason>,
+    pub clinic: Option<ClinicId>,
+    /// Planned by this sweep.
+    pub night: Option<i64>,
+    /// Ended, or planned if they have not ended, before this.
+    pub before: Option<Timestamp>,
+}
+
+/// Who does something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    pub who: String,
+    pub why: Option<String>,
+}
+
+/// A pause that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// All clinics, where there is none.
+    pub clinic: Option<String>,
+    pub paused_at: String,
+    pub by: By,
 }
 
 impl Ledger {
-    /// Opens runs again that ended without a number, their starts forgotten. Returns how many.
+    /// Opens runs again that ended without a number, their starts forgotten; they go first. Returns how many.
     ///
-    /// Verdicts that needed no reading are left: they follow from the plan, and change with it. When a run that is
-    /// named does not exist, here as in `cancel`, none is touched.
-    pub async fn retry(&self, which: &Selection) -> Result<u64, LedgerError> {
+    /// One that was planned for another protocol or program is read with these. Verdicts that needed no reading are left: they
+    /// follow from the plan, and change with it. When a run that is named does not exist, here as in `cancel`, none is
+    /// touched.
+    pub async fn retry(&self, which: &Selection, by: &By, how: &PlanSettings) -> Result<u64, LedgerError> {
         let mut retried = 0;
         for run_id in self.select(which).await? {
-            retried += u64::from(self.retry_run(run_id).await?);
+            let Some(run) = self.retry_run(run_id, Some(by)).await? else { continue };
+            retried += 1;
+            if run.plan.protocol_digest != how.protocol_digest || run.plan.program_version != how.program_version {
+                self.plan_patient(&read(&run.clinic, "clinic")?, &read(&run.patient, "patient")?, how).await?;
+            }
         }
         Ok(retried)
     }
 
     /// Cancels open runs, and with a baseline those that wait for it. Returns how many.
-    pub async fn cancel(&self, which: &Selection) -> Result<u64, LedgerError> {
+    pub async fn cancel(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
         let mut cancelled = 0;
         for run_id in self.select(which).await? {
-            cancelled += self.cancel_run(run_id).await?;
+            cancelled += self.cancel_run(run_id, by).await?;
         }
         Ok(cancelled)
     }
 
-    /// Gives open runs whose job is lost or over a new one. Returns how many.
-    pub async fn redispatch(&self) -> Result<u64, LedgerError> {
-        let mut redispatched = 0;
-        for (run_id, ..) in lost_runs(&self.pool, None).await? {
+    /// Takes runs that ended without a number off the lists of what is to be done: somebody has looked at them, and nothing
+    /// will come of them. They keep their state, and are there again when they are tried again. Returns how many.
+    pub async fn dismiss(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
+        let mut dismissed = 0;
+        for run_id in self.select(which).await? {
             let mut tx = self.begin().await?;
-            runs::find_in_turn(&mut tx, run_id).await?;
-            let still_lost = lost_runs(&mut tx, Some(run_id)).await?;
-            for (run_id, state, is_baseline) in &still_lost {
-                redispatch(self, &mut tx, *run_id, state, *is_baseline).await?;
+            let written = query(
+                "UPDATE photo_run SET dismissed_at = $2
+                  WHERE run_id = $1 AND is_current = 1 AND dismissed_at IS NULL
+                    AND state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')",
+            )
+            .bind(run_id)
+            .bind(now())
+            .execute(&mut tx)
+            .await?;
+            if written > 0 {
+                runs::event_by(&mut tx, run_id, "dismissed", by).await?;
             }
             tx.commit().await?;
-            redispatched += still_lost.len() as u64;
+            dismissed += written;
+        }
+        Ok(dismissed)
+    }
+
+    /// How many current runs match, by state and reason.
+    pub async fn matching(&self, filter: &Filter) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
+        let sql = filter.sql("SELECT r.state, r.reason, COUNT(*)");
+        filter
+            .bind(query_as(format!("{sql} GROUP BY r.state, r.reason ORDER BY 3 DESC, 1, 2")))
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// Current runs that match, by number: at most so many, those behind `after`.
+    pub(crate) async fn matching_runs(&self, filter: &Filter, after: i64, most: u32) -> Result<Vec<i64>, LedgerError> {
+        let sql = filter.sql("SELECT r.run_id");
+        let sql = format!("{sql} AND r.run_id > {after} ORDER BY r.run_id LIMIT {most}");
+        filter.bind(query_scalar(sql)).fetch_all(&self.pool).await
+    }
+
+    /// Begins no photo of a clinic, or of any, until [`Ledger::resume`]; what is in work is finished.
+    pub async fn pause(&self, clinic: Option<&ClinicId>, by: &By) -> Result<(), LedgerError> {
+        let mut tx = self.begin().await?;
+        query(
+            "INSERT INTO pause (clinic_id, paused_at, who, why) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (clinic_id) DO UPDATE SET who = excluded.who, why = excluded.why",
+        )
+        .bind(clinic.map_or("", ClinicId::as_str))
+        .bind(now())
+        .bind(&by.who)
+        .bind(&by.why)
+        .execute(&mut tx)
+        .await?;
+        act(&mut tx, "paused", clinic.map(ClinicId::as_str), by, None).await?;
+        tx.commit().await
+    }
+
+    /// Ends a pause; false when there was none. A clinic that was paused by itself stays so when all are resumed.
+    pub async fn resume(&self, clinic: Option<&ClinicId>, by: &By) -> Result<bool, LedgerError> {
+        let mut tx = self.begin().await?;
+        let ended = query("DELETE FROM pause WHERE clinic_id = $1")
+            .bind(clinic.map_or("", ClinicId::as_str))
+            .execute(&mut tx)
+            .await?;
+        if ended > 0 {
+            act(&mut tx, "resumed", clinic.map(ClinicId::as_str), by, None).await?;
+        }
+        tx.commit().await?;
+        Ok(ended > 0)
+    }
+
+    /// The pauses that hold, that of all clinics first.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, LedgerError> {
+        let rows: Vec<(String, String, String, Option<String>)> =
+            query_as("SELECT clinic_id, paused_at, who, why FROM pause ORDER BY clinic_id")
+                .fetch_all(&self.pool)
+                .await?;
+        let pauses = rows.into_iter().map(|(clinic, paused_at, who, why)| Pause {
+            clinic: (!clinic.is_empty()).then_some(clinic),
+            paused_at,
+            by: By { who, why },
+        });
+        Ok(pauses.collect())
+    }
+
+    /// Makes a session the one that a patient's others are compared with, whatever the manifests say; without a session they
+    /// say it again. The old results stay in the tables and no longer count. Returns what there is to read.
+    pub async fn pin_baseline(
+        &self,
+        clinic: &ClinicId,
+        patient: &PatientId,
+        session: Option<SessionKey>,
+        by: &By,
+        how: &PlanSettings,
+    ) -> Result<Planned, LedgerError> {
+        let mut tx = self.begin().await?;
+        tx.take_turn_of(clinic.as_str(), patient.as_str()).await?;
+        query("UPDATE session SET pinned_at = NULL WHERE clinic_id = $1 AND patient_id = $2")
+            .bind(clinic.as_str())
+            .bind(patient.as_str())
+            .execute(&mut tx)
+            .await?;
+        if let Some(session) = session {
+            let pinned = query(
+                "UPDATE session SET pinned_at = $4
+                  WHERE clinic_id = $1 AND patient_id = $2 AND session = $3 AND gone_at IS NULL",
+            )
+            .bind(clinic.as_str())
+            .bind(patient.as_str())
+            .bind(session.to_string())
+            .bind(now())
+            .execute(&mut tx)
+            .await?;
+            if pinned == 0 {
+                return Err(LedgerError::NoSuchSession { clinic: clinic.clone(), patient: patient.clone(), session });
+            }
+        }
+        let said = session.map_or_else(|| format!("{patient}: as the manifests say"), |s| format!("{patient}: {s}"));
+        act(&mut tx, "baseline", Some(clinic.as_str()), by, Some(&said)).await?;
+        let planned = plan::settle(self, &mut tx, clinic.as_str(), patient.as_str(), how).await?;
+        tx.commit().await?;
+        Ok(planned)
+    }
+
+    /// Takes the job from open runs whose job is lost or over: they get a new one when it is their turn. Returns how many.
+    pub async fn redispatch(&self) -> Result<u64, LedgerError> {
+        let mut redispatched = 0;
+        for run_id in lost_runs(&self.pool, None).await? {
+            let mut tx = self.begin().await?;
+            runs::find_in_turn(&mut tx, run_id).await?;
+            for run_id in lost_runs(&mut tx, Some(run_id)).await? {
+                query("UPDATE photo_run SET state = 'ready', job_id = NULL WHERE run_id = $1")
+                    .bind(run_id)
+                    .execute(&mut tx)
+                    .await?;
+                runs::event(&mut tx, run_id, "redispatched", None, None).await?;
+                redispatched += 1;
+            }
+            tx.commit().await?;
         }
         Ok(redispatched)
     }
@@ -67,45 +231,43 @@ impl Ledger {
                 }
                 Ok(runs.clone())
             }
-            Selection::InState { state, reason } => {
-                let runs: Vec<i64> = query_scalar(
-                    "SELECT run_id FROM photo_run
-                      WHERE is_current = 1 AND state = $1 AND (CAST($2 AS TEXT) IS NULL OR reason = $2)
-                      ORDER BY CASE WHEN photo_id = baseline_photo_id THEN 0 ELSE 1 END, run_id",
-                )
-                .bind(state.name())
-                .bind(reason.map(Reason::code))
-                .fetch_all(&self.pool)
-                .await?;
-                Ok(runs)
+            Selection::Matching(filter) => {
+                let sql = filter.sql("SELECT r.run_id");
+                let order = "ORDER BY CASE WHEN r.photo_id = r.baseline_photo_id THEN 0 ELSE 1 END, r.run_id";
+                filter.bind(query_scalar(format!("{sql} {order}"))).fetch_all(&self.pool).await
             }
         }
     }
 
-    pub(crate) async fn retry_run(&self, run_id: i64) -> Result<bool, LedgerError> {
+    /// The run as it was, when it was opened again.
+    pub(crate) async fn retry_run(&self, run_id: i64, by: Option<&By>) -> Result<Option<RunRow>, LedgerError> {
         let mut tx = self.begin().await?;
         let Some(run) = runs::find_in_turn(&mut tx, run_id).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let has_ended =
             matches!(run.state, State::NotMeasurable | State::Quarantined | State::Failed | State::Cancelled);
         if !run.is_current || !has_ended || run.baseline_photo_id == NO_BASELINE {
-            return Ok(false);
+            return Ok(None);
         }
         let opening =
             if run.is_baseline() { Opening::Ready } else { Opening::of_follower(baseline_state(&mut tx, &run).await?) };
         if opening == Opening::Cancelled {
-            return Ok(false);
+            return Ok(None);
         }
-        runs::reopen(self, &mut tx, run_id, run.is_baseline(), opening).await?;
-        runs::event(&mut tx, run_id, "retried", None, None).await?;
+        let urgency = if by.is_some() { Urgency::Asked } else { Urgency::Usual };
+        runs::reopen(&mut tx, run_id, opening, urgency).await?;
+        match by {
+            Some(by) => runs::event_by(&mut tx, run_id, "retried", by).await?,
+            None => runs::event(&mut tx, run_id, "retried", None, None).await?,
+        }
         series::retract(&mut tx, &run.clinic, &run.patient, &run.view, Some(&run.session)).await?;
         plan::replan(self, &mut tx, &run.clinic, &run.patient, &run.plan).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(run))
     }
 
-    async fn cancel_run(&self, run_id: i64) -> Result<u64, LedgerError> {
+    async fn cancel_run(&self, run_id: i64, by: &By) -> Result<u64, LedgerError> {
         let mut tx = self.begin().await?;
         let Some(run) = runs::find_in_turn(&mut tx, run_id).await? else {
             return Ok(0);
@@ -113,29 +275,88 @@ impl Ledger {
         if !run.is_current || !run.state.is_unfinished() {
             return Ok(0);
         }
-        let cancelled = end_as_cancelled(self, &mut tx, &run, run.job_id).await?;
+        let cancelled = end_as_cancelled(self, &mut tx, &run, run.job_id, Some(by)).await?;
         tx.commit().await?;
         Ok(cancelled)
     }
 
     /// The end of a run whose job somebody cancelled in the engine while it ran.
-    pub(crate) async fn cancel_running(&self, run_id: i64, job_id: i64) -> Result<(), LedgerError> {
+    pub(crate) async fn cancel_running(&self, run_id: i64, attempt: i64) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
         let run = runs::find_in_turn(&mut tx, run_id).await?;
-        if let Some(run) = run.filter(|run| run.job_id == Some(job_id) && run.state == State::Running) {
-            end_as_cancelled(self, &mut tx, &run, None).await?;
+        if let Some(run) = run.filter(|run| run.attempt == attempt && run.state == State::Running) {
+            end_as_cancelled(self, &mut tx, &run, None, None).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 }
 
+impl Filter {
+    /// A query over the current runs that match, up to its order. `scheduled` is what the views call a run that is ready
+    /// while its clinic is held.
+    fn sql(&self, select: &str) -> String {
+        let mut sql = format!(
+            "{select}
+               FROM photo_run r
+               LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
+              WHERE r.is_current = 1"
+        );
+        for (index, (condition, _)) in self.conditions().into_iter().enumerate() {
+            sql.push_str(&format!(" AND {}", condition.replace("$n", &format!("${}", index + 1))));
+        }
+        sql
+    }
+
+    fn bind<T>(&self, query: crate::sql::Query<T>) -> crate::sql::Query<T> {
+        self.conditions().into_iter().fold(query, |query, (_, value)| query.bind(value))
+    }
+
+    fn conditions(&self) -> Vec<(&'static str, Cell)> {
+        let state = self.state.map(|state| match state {
+            State::Scheduled => ("r.state = $n AND r.job_id IS NULL AND t.held IS NOT NULL", State::Ready.name()),
+            State::Ready => ("r.state = $n AND (r.job_id IS NOT NULL OR t.held IS NULL)", State::Ready.name()),
+            other => ("r.state = $n", other.name()),
+        });
+        [
+            state.map(|(sql, name)| (sql, name.into())),
+            self.reason.map(|reason| ("r.reason = $n", reason.code().into())),
+            self.clinic.as_ref().map(|clinic| ("r.clinic_id = $n", clinic.as_str().into())),
+            self.night.map(|night| ("r.night_id = $n", night.into())),
+            self.before.map(|before| ("COALESCE(r.finished_at, r.created_at) < $n", written(before).into())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Notes what somebody did that is not about one run.
+async fn act(tx: &mut Tx, kind: &str, clinic: Option<&str>, by: &By, detail: Option<&str>) -> Result<(), LedgerError> {
+    query("INSERT INTO action (at, kind, clinic_id, who, why, detail) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(now())
+        .bind(kind)
+        .bind(clinic)
+        .bind(&by.who)
+        .bind(&by.why)
+        .bind(detail)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Ends a run, and with a baseline those that wait for it. `job_id` is the run's job unless it is cancelled already.
 /// Returns how many.
-async fn end_as_cancelled(ledger: &Ledger, tx: &mut Tx, run: &RunRow, job_id: Option<i64>) -> Result<u64, LedgerError> {
+async fn end_as_cancelled(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    run: &RunRow,
+    job_id: Option<i64>,
+    by: Option<&By>,
+) -> Result<u64, LedgerError> {
     let mut cancelled = vec![(run.run_id, job_id)];
     if run.is_baseline() {
-        cancelled.extend(runs::waiting_for(tx, run).await?);
+        cancelled.extend(runs::waiting_for(tx, run).await?.into_iter().map(|run_id| (run_id, None)));
     }
     for (run_id, job_id) in &cancelled {
         query("UPDATE photo_run SET state = 'cancelled', finished_at = $2 WHERE run_id = $1")
@@ -143,7 +364,10 @@ async fn end_as_cancelled(ledger: &Ledger, tx: &mut Tx, run: &RunRow, job_id: Op
             .bind(now())
             .execute(&mut *tx)
             .await?;
-        runs::event(tx, *run_id, State::Cancelled.name(), None, None).await?;
+        match by {
+            Some(by) => runs::event_by(tx, *run_id, State::Cancelled.name(), by).await?,
+            None => runs::event(tx, *run_id, State::Cancelled.name(), None, None).await?,
+        }
         if let Some(job_id) = job_id {
             ledger.courier.cancel(tx, *job_id).await?;
         }
@@ -166,13 +390,13 @@ async fn baseline_state(tx: &mut Tx, follower: &RunRow) -> Result<Option<State>,
     state.as_deref().map(|state| read(state, "state of a run")).transpose()
 }
 
-/// Open runs without an open job, of all or of one: id, state, and whether they are a baseline.
-async fn lost_runs(on: impl Into<On<'_>>, only: Option<i64>) -> Result<Vec<(i64, String, bool)>, LedgerError> {
-    query_as(
-        "SELECT r.run_id, r.state, (r.photo_id = r.baseline_photo_id)
+/// Open runs whose job is gone or over, of all or this one.
+async fn lost_runs(on: impl Into<On<'_>>, only: Option<i64>) -> Result<Vec<i64>, LedgerError> {
+    query_scalar(
+        "SELECT r.run_id
            FROM photo_run r
            LEFT JOIN river_job j ON j.id = r.job_id
-          WHERE r.is_current = 1 AND r.state IN ('waiting_for_baseline', 'ready', 'running')
+          WHERE r.is_current = 1 AND r.state IN ('ready', 'running') AND r.job_id IS NOT NULL
             AND (j.id IS NULL OR j.state IN ('completed', 'cancelled', 'discarded'))
             AND (CAST($1 AS BIGINT) IS NULL OR r.run_id = $1)
           ORDER BY r.run_id",
@@ -180,21 +404,4 @@ async fn lost_runs(on: impl Into<On<'_>>, only: Option<i64>) -> Result<Vec<(i64,
     .bind(only)
     .fetch_all(on)
     .await
-}
-
-async fn redispatch(
-    ledger: &Ledger,
-    tx: &mut Tx,
-    run_id: i64,
-    state: &str,
-    is_baseline: bool,
-) -> Result<(), LedgerError> {
-    let opening = if state == State::WaitingForBaseline.name() { Opening::Waiting } else { Opening::Ready };
-    query("UPDATE photo_run SET state = $2 WHERE run_id = $1")
-        .bind(run_id)
-        .bind(opening.state().name())
-        .execute(&mut *tx)
-        .await?;
-    runs::give_job(ledger, tx, run_id, is_baseline, opening).await?;
-    runs::event(tx, run_id, "redispatched", None, None).await
 }

@@ -30,6 +30,9 @@ use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, series};
 
 impl Ledger {
     /// Brings a patient's runs into line with sessions, photos and protocol, in one transaction. Idempotent.
+    ///
+    /// A patient whose results are of another protocol or program keeps them while nothing is new, unless the settings say
+    /// `rescore`; with something new all of its photos are read again, for a series is of one method.
     pub async fn plan_patient(
         &self,
         clinic: &ClinicId,
@@ -37,17 +40,85 @@ impl Ledger {
         how: &PlanSettings,
     ) -> Result<Planned, LedgerError> {
         let mut read = self.pool.begin_to_read().await?;
-        let facts = Facts::load(&mut read, clinic.as_str(), patient.as_str(), how).await?;
+        let needed = needed(&mut read, clinic.as_str(), patient.as_str(), how).await?;
         read.rollback().await?;
-        if decide(&facts).is_empty() {
+        if needed.is_none() {
             return Ok(Planned::default());
         }
         let mut tx = self.begin().await?;
         tx.take_turn_of(clinic.as_str(), patient.as_str()).await?;
-        let planned = replan(self, &mut tx, clinic.as_str(), patient.as_str(), how).await?;
+        let planned = settle(self, &mut tx, clinic.as_str(), patient.as_str(), how).await?;
         tx.commit().await?;
         Ok(planned)
     }
+}
+
+/// Plans a patient as a sweep does, inside a transaction: see [`Ledger::plan_patient`].
+pub(crate) async fn settle(
+    ledger: &Ledger,
+    tx: &mut Tx,
+    clinic: &str,
+    patient: &str,
+    how: &PlanSettings,
+) -> Result<Planned, LedgerError> {
+    match needed(tx, clinic, patient, how).await? {
+        Some(how) => replan(ledger, tx, clinic, patient, &how).await,
+        None => Ok(Planned::default()),
+    }
+}
+
+/// Under which settings a patient has to be planned anew, if it has to.
+async fn needed(
+    tx: &mut Tx,
+    clinic: &str,
+    patient: &str,
+    how: &PlanSettings,
+) -> Result<Option<PlanSettings>, LedgerError> {
+    if decide(&Facts::load(tx, clinic, patient, how).await?).is_empty() {
+        return Ok(None);
+    }
+    let has_news = match standing(tx, clinic, patient, how).await? {
+        None => true,
+        Some(standing) => !decide(&Facts::load(tx, clinic, patient, &standing).await?).is_empty(),
+    };
+    Ok((has_news || how.rescore).then(|| PlanSettings { rescore: how.rescore && !has_news, ..how.clone() }))
+}
+
+/// The settings of a patient's results, where they are others and nothing is open.
+async fn standing(
+    tx: &mut Tx,
+    clinic: &str,
+    patient: &str,
+    how: &PlanSettings,
+) -> Result<Option<PlanSettings>, LedgerError> {
+    let rows = query(
+        "SELECT r.protocol_id, r.protocol_digest, r.program_version,
+                MAX(CASE WHEN r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') THEN 1 ELSE 0 END) AS is_open
+           FROM photo_run r
+           JOIN photo p ON p.photo_id = r.photo_id
+           JOIN session s ON s.session_id = p.session_id
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND r.is_current = 1
+          GROUP BY r.protocol_id, r.protocol_digest, r.program_version
+          ORDER BY MAX(r.run_id) DESC",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &rows {
+        if row.get("is_open")? {
+            return Ok(None);
+        }
+    }
+    let Some(newest) = rows.first() else { return Ok(None) };
+    let standing = PlanSettings {
+        protocol_id: newest.get("protocol_id")?,
+        protocol_digest: newest.get("protocol_digest")?,
+        program_version: newest.get("program_version")?,
+        ..how.clone()
+    };
+    let is_other = standing.protocol_digest != how.protocol_digest || standing.program_version != how.program_version;
+    Ok(is_other.then_some(standing))
 }
 
 /// Plans a patient inside a transaction that has other things to write.
@@ -69,7 +140,7 @@ pub(crate) async fn replan(
         planned.dropped += u32::from(is_gone && run.state == State::Measured);
     }
     for task in &plan.tasks {
-        carry_out(ledger, tx, task, how, &mut planned).await?;
+        carry_out(tx, task, how, &mut planned).await?;
     }
     for (view, touched) in plan.touched(&facts) {
         match touched {
@@ -99,28 +170,22 @@ async fn mark_baseline(tx: &mut Tx, plan: &Plan) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn carry_out(
-    ledger: &Ledger,
-    tx: &mut Tx,
-    task: &Task,
-    how: &PlanSettings,
-    planned: &mut Planned,
-) -> Result<(), LedgerError> {
+async fn carry_out(tx: &mut Tx, task: &Task, how: &PlanSettings, planned: &mut Planned) -> Result<(), LedgerError> {
     match &task.act {
         Act::Conclude { reason, detail } => {
             runs::conclude(tx, task.photo_id, how, *reason, detail).await?;
             planned.concluded += 1;
         }
         Act::Create { baseline, opening } => {
-            runs::create(ledger, tx, task.photo_id, *baseline, how, *opening).await?;
+            runs::create(tx, task.photo_id, *baseline, how, *opening).await?;
             planned.count(*opening);
         }
-        Act::Reopen { run_id, is_baseline, opening } => {
-            runs::reopen(ledger, tx, *run_id, *is_baseline, *opening).await?;
+        Act::Reopen { run_id, opening } => {
+            runs::reopen(tx, *run_id, *opening, how.urgency()).await?;
             planned.count(*opening);
         }
-        Act::Release { run_id, job_id } => {
-            runs::release(ledger, tx, *run_id, *job_id).await?;
+        Act::Release { run_id } => {
+            runs::release(tx, *run_id).await?;
             planned.ready += 1;
         }
         Act::Revive { run_id } => {

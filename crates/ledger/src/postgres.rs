@@ -4,6 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use riverqueue::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use riverqueue::sqlx::{self, ConnectOptions, Connection};
+use tokio::time::timeout;
 
 use crate::sql::Pool;
 use crate::{Ledger, LedgerError, schema};
@@ -31,9 +33,30 @@ pub(crate) async fn open_to_read(url: &str) -> Result<Ledger, LedgerError> {
 
 async fn connect(url: &str) -> Result<Pool, LedgerError> {
     let options = PgConnectOptions::from_str(url)?.application_name("cicatrix");
+    // A pool would try until its time is over, and then say only that it is.
+    match timeout(PATIENCE, options.connect()).await {
+        Ok(Ok(connection)) => connection.close().await?,
+        Ok(Err(error)) => return Err(unreachable(&options, error)),
+        Err(_) => return Err(LedgerError::Unavailable(format!("{} does not answer", place(&options)))),
+    }
     let pool =
         PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).connect_with(options).await?;
     Ok(Pool::Postgres(pool))
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    format!("{}:{}", options.get_host(), options.get_port())
+}
+
+/// Who does not answer, where nobody does.
+fn unreachable(options: &PgConnectOptions, error: sqlx::Error) -> LedgerError {
+    match error {
+        sqlx::Error::Io(error) => LedgerError::Unavailable(format!("no server answers at {}: {error}", place(options))),
+        sqlx::Error::Tls(error) => {
+            LedgerError::Unsupported(format!("no trusted connection to {}: {error}", place(options)))
+        }
+        error => error.into(),
+    }
 }
 
 /// The address of a database as it may be shown: without a password.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cicatrix_model::Reason;
 use futures::TryStreamExt;
 
-use crate::sql::{Cell, Pool, columns, query, query_as, query_scalar};
+use crate::sql::{Cell, Query, Row, columns, query, query_as, query_scalar};
 use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json};
 
 /// A view that people read. Names and columns are part of the contract with scripts outside.
@@ -23,10 +23,11 @@ pub enum Table {
     Responders,
     Nights,
     Events,
+    Actions,
 }
 
 impl Table {
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Observations,
         Table::Changes,
         Table::Sessions,
@@ -38,6 +39,7 @@ impl Table {
         Table::Responders,
         Table::Nights,
         Table::Events,
+        Table::Actions,
     ];
 
     pub fn name(self) -> &'static str {
@@ -53,6 +55,7 @@ impl Table {
             Table::Responders => "responders",
             Table::Nights => "nights",
             Table::Events => "events",
+            Table::Actions => "actions",
         }
     }
 
@@ -72,6 +75,7 @@ impl Table {
             Table::Responders => "clinic_id, patient_id, view, region, session",
             Table::Nights => "night_id",
             Table::Events => "event_id",
+            Table::Actions => "action_id",
         }
     }
 }
@@ -93,23 +97,35 @@ pub enum Line<'a> {
     Row(&'a [Cell]),
 }
 
+/// Open runs by state, as people see it: one that is ready while its clinic is held is scheduled.
+const OPEN: &str = "
+SELECT CASE WHEN g.waits = 1 AND t.held IS NOT NULL THEN 'scheduled' ELSE g.state END, CAST(SUM(g.n) AS BIGINT)
+  FROM (SELECT source_id, clinic_id, state, CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END AS waits,
+               COUNT(*) AS n
+          FROM photo_run
+         WHERE is_current = 1 AND state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
+           AND (CAST($1 AS BIGINT) IS NULL OR source_id = $1)
+         GROUP BY 1, 2, 3, 4) AS g
+  LEFT JOIN turn t ON t.source_id = g.source_id AND t.clinic_id = g.clinic_id
+ GROUP BY 1";
+
 impl Ledger {
-    /// Current runs by state, of a source or of all, from one index.
+    /// Current runs by state, of a source or of all; in one statement, so that it is one state of the ledger.
     pub async fn counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
-        let rows: Vec<(String, i64)> = match source {
-            Some(source) => {
-                query_as("SELECT state, COUNT(*) FROM photo_run WHERE source_id = $1 AND is_current = 1 GROUP BY state")
-                    .bind(source.0)
-                    .fetch_all(&self.pool)
-                    .await?
-            }
-            None => {
-                query_as("SELECT state, COUNT(*) FROM photo_run WHERE is_current = 1 GROUP BY state")
-                    .fetch_all(&self.pool)
-                    .await?
-            }
-        };
-        counted(rows)
+        let sql = format!(
+            "SELECT state, COUNT(*) FROM photo_run
+              WHERE is_current = 1 AND (CAST($1 AS BIGINT) IS NULL OR source_id = $1)
+                AND state IN ('measured', 'not_measurable', 'quarantined', 'failed', 'cancelled', 'superseded')
+              GROUP BY state
+             UNION ALL
+             {OPEN}"
+        );
+        counted(query_as(sql).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
+    }
+
+    /// Of these the open ones, which have an index of their own: it costs the same however much has ended.
+    pub async fn open_counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
+        counted(query_as(OPEN).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
     }
 
     /// Regions on the retake list whose photos are measured otherwise.
@@ -149,11 +165,35 @@ impl Ledger {
                 return Err(LedgerError::Unsupported(text));
             }
         }
-        each(Line::Header(&columns)).map_err(LedgerError::Output)?;
-
         // Column names are the view's own, checked above; values are bound.
-        let statement =
-            matching.iter().fold(query(select(&self.pool, table, matching)), |query, (_, value)| query.bind(*value));
+        let mut conditions = Vec::new();
+        for (index, (column, _)) in matching.iter().enumerate() {
+            conditions.push(format!("{} = ${}", self.pool.as_text(column), index + 1));
+        }
+        let sql = select(table, &conditions.join(" AND "), table.order());
+        let statement = matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
+        self.hand_over(&columns, statement, each).await
+    }
+
+    /// Hands over the rows for which a condition of our own holds.
+    pub(crate) async fn export_rows(
+        &self,
+        table: Table,
+        condition: &str,
+        order: &str,
+        each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
+    ) -> Result<u64, LedgerError> {
+        let columns = columns(&self.pool, &table.view()).await?;
+        self.hand_over(&columns, query(select(table, condition, order)), each).await
+    }
+
+    async fn hand_over(
+        &self,
+        columns: &[String],
+        statement: Query<Row>,
+        each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
+    ) -> Result<u64, LedgerError> {
+        each(Line::Header(columns)).map_err(LedgerError::Output)?;
         let mut rows = statement.fetch(&self.pool);
         let mut handed_over = 0;
         while let Some(row) = rows.try_next().await? {
@@ -226,13 +266,7 @@ fn counted(rows: Vec<(String, i64)>) -> Result<Counts, LedgerError> {
     Ok(counts)
 }
 
-fn select(pool: &Pool, table: Table, matching: &[(&str, &str)]) -> String {
-    let mut sql = format!("SELECT * FROM {}", table.view());
-    for (index, (column, _)) in matching.iter().enumerate() {
-        let word = if index == 0 { "WHERE" } else { "AND" };
-        sql.push_str(&format!(" {word} {} = ${}", pool.as_text(column), index + 1));
-    }
-    sql.push_str(" ORDER BY ");
-    sql.push_str(table.order());
-    sql
+fn select(table: Table, condition: &str, order: &str) -> String {
+    let condition = if condition.is_empty() { String::new() } else { format!(" WHERE {condition}") };
+    format!("SELECT * FROM {}{condition} ORDER BY {order}", table.view())
 }

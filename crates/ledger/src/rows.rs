@@ -11,7 +11,8 @@ use cicatrix_model::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::SourceId;
+use crate::courier::Urgency;
+use crate::{Schedule, SourceId};
 
 /// A session as a scan found it, with all photos that its manifest or listing names.
 #[derive(Debug, Clone)]
@@ -79,6 +80,14 @@ pub struct PlanSettings {
     pub protocol_digest: String,
     pub program_version: String,
     pub night_id: Option<i64>,
+    /// Photos are read again that have a result of another protocol or program and nothing new. Otherwise they keep it.
+    pub rescore: bool,
+}
+
+impl PlanSettings {
+    pub(crate) fn urgency(&self) -> Urgency {
+        if self.rescore { Urgency::Again } else { Urgency::Usual }
+    }
 }
 
 /// What `plan_patient` changed; all zero when there was nothing to do.
@@ -250,13 +259,18 @@ impl Counts {
 pub struct WorkSettings {
     /// Whose photos: those of other sources are left to others.
     pub source: SourceId,
+    /// What it reads with: what was planned for another protocol or program is left to others.
+    pub protocol_digest: String,
+    pub program_version: String,
     /// Photos in work at once, at least 1.
     pub workers: usize,
     /// Shown beside each run: which host or process did it.
     pub worker_name: String,
-    /// A run that takes longer is stopped and counts as a failed start. Default 90 s: a photo takes about one
-    /// second, so this is a hanging store or a bug.
+    /// A run that takes longer is stopped and counts as a failed start; 5 s later its worker counts as dead. A photo takes
+    /// seconds, so this is a hanging store or a bug.
     pub job_timeout: Duration,
+    /// When the photos of each clinic may be read, and how much of the work each gets.
+    pub schedule: Schedule,
 }
 
 /// A photo as the one who reads it needs it.
@@ -280,6 +294,10 @@ pub struct StartedRun {
     pub run_id: i64,
     /// This start included.
     pub starts: u32,
+    /// Which start of the run this is, ever; a later one makes this one's failures void.
+    pub attempt: i64,
+    /// Tries that an outage ended.
+    pub setbacks: u32,
     pub clinic: ClinicId,
     pub patient: PatientId,
     pub session: SessionKey,
@@ -341,12 +359,31 @@ pub enum HandlerError {
     Cancelled,
 }
 
+/// What happens at work, for meters.
+#[derive(Debug, Clone, Copy)]
+pub enum WorkEvent<'a> {
+    /// A run ended, and it is committed.
+    Ended { clinic: &'a str, state: State, reason: Option<Reason> },
+    /// A try ended without a verdict.
+    Setback,
+    /// A transaction that starts or ends a run was committed, or could not be.
+    Wrote { took: Duration, good: bool },
+}
+
 /// The one who reads photos and knows the statistics. The ledger calls it; it knows nothing of jobs.
 ///
 /// `assess` may be dropped at any await (shutdown, time-out, cancellation) and must then leave nothing running.
 /// `changes`, `trends` and `adjusted` are pure, run inside a write transaction and must be quick.
 #[async_trait]
 pub trait Handler: Send + Sync {
+    /// Nothing can be fetched at the moment, whatever the photo: none is begun, and no try counts.
+    fn is_out(&self) -> bool {
+        false
+    }
+
+    /// Told what happens; must be quick.
+    fn tell(&self, _event: &WorkEvent<'_>) {}
+
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError>;
     fn changes(&self, series: &Series) -> Vec<Change>;
     /// Trends of a series whose changes are these.

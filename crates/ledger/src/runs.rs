@@ -3,8 +3,8 @@
 use cicatrix_model::Reason;
 
 use crate::courier::Urgency;
-use crate::sql::{Row, Tx, query, query_as, query_scalar};
-use crate::{Ledger, LedgerError, PlanSettings, SourceId, State, now, read};
+use crate::sql::{Row, Tx, query, query_scalar};
+use crate::{By, Ledger, LedgerError, PlanSettings, State, now, read};
 
 /// Stands for "no baseline": the verdict needed no reading.
 pub(crate) const NO_BASELINE: i64 = 0;
@@ -26,6 +26,8 @@ pub(crate) struct RunRow {
     pub(crate) is_current: bool,
     pub(crate) starts: u32,
     pub(crate) orphaned: u32,
+    pub(crate) attempt: i64,
+    pub(crate) setbacks: u32,
     pub(crate) job_id: Option<i64>,
     pub(crate) plan: PlanSettings,
 }
@@ -50,12 +52,15 @@ impl RunRow {
             is_current: row.get("is_current")?,
             starts: row.get("starts")?,
             orphaned: row.get("orphaned")?,
+            attempt: row.get("attempt")?,
+            setbacks: row.get("setbacks")?,
             job_id: row.get("job_id")?,
             plan: PlanSettings {
                 protocol_id: row.get("protocol_id")?,
                 protocol_digest: row.get("protocol_digest")?,
                 program_version: row.get("program_version")?,
                 night_id: row.get("night_id")?,
+                rescore: row.get::<i64>("urgency")? == Urgency::Again.rank(),
             },
         })
     }
@@ -64,7 +69,7 @@ impl RunRow {
 pub(crate) async fn find(tx: &mut Tx, run_id: i64) -> Result<Option<RunRow>, LedgerError> {
     let row = query(
         "SELECT r.run_id, r.photo_id, r.baseline_photo_id, p.session_id, s.clinic_id, s.patient_id, s.session,
-                p.view, r.state, r.is_current, r.starts, r.orphaned, r.job_id, r.protocol_id,
+                p.view, r.state, r.is_current, r.starts, r.orphaned, r.attempt, r.setbacks, r.urgency, r.job_id, r.protocol_id,
                 r.protocol_digest, r.program_version, r.night_id
            FROM photo_run r
            JOIN photo p ON p.photo_id = r.photo_id
@@ -84,10 +89,10 @@ pub(crate) async fn find_in_turn(tx: &mut Tx, run_id: i64) -> Result<Option<RunR
     find(tx, run_id).await
 }
 
-/// Runs that wait for this baseline, with their jobs.
-pub(crate) async fn waiting_for(tx: &mut Tx, baseline: &RunRow) -> Result<Vec<(i64, Option<i64>)>, LedgerError> {
-    let waiting: Vec<(i64, Option<i64>)> = query_as(
-        "SELECT run_id, job_id FROM photo_run
+/// Runs that wait for this baseline.
+pub(crate) async fn waiting_for(tx: &mut Tx, baseline: &RunRow) -> Result<Vec<i64>, LedgerError> {
+    let waiting: Vec<i64> = query_scalar(
+        "SELECT run_id FROM photo_run
           WHERE baseline_photo_id = $1 AND photo_id <> $1 AND protocol_digest = $2 AND program_version = $3
             AND state = 'waiting_for_baseline' AND is_current = 1
           ORDER BY run_id",
@@ -128,9 +133,8 @@ impl Opening {
     }
 }
 
-/// Makes a run and its job.
+/// Makes a run. It gets a job when its turn has come.
 pub(crate) async fn create(
-    ledger: &Ledger,
     tx: &mut Tx,
     photo_id: i64,
     baseline_photo_id: i64,
@@ -139,9 +143,9 @@ pub(crate) async fn create(
 ) -> Result<i64, LedgerError> {
     let run_id: i64 = query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
-                                night_id, is_current, state, created_at, source_id)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, (
-             SELECT s.source_id FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1))
+                                night_id, is_current, state, created_at, urgency, source_id, clinic_id)
+         SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 1, $7, $8, $9, s.source_id, s.clinic_id
+           FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1
          RETURNING run_id",
     )
     .bind(photo_id)
@@ -152,65 +156,33 @@ pub(crate) async fn create(
     .bind(how.night_id)
     .bind(opening.state().name())
     .bind(now())
+    .bind(how.urgency().rank())
     .fetch_one(&mut *tx)
     .await?;
-    give_job(ledger, tx, run_id, photo_id == baseline_photo_id, opening).await?;
     Ok(run_id)
 }
 
-/// Opens an ended run again, with a job of its own and its starts forgotten.
-pub(crate) async fn reopen(
-    ledger: &Ledger,
-    tx: &mut Tx,
-    run_id: i64,
-    is_baseline: bool,
-    opening: Opening,
-) -> Result<(), LedgerError> {
+/// Opens an ended run again, its starts forgotten. It gets a job of its own: ended jobs are never woken, since a late report
+/// of their last attempt could end them again.
+pub(crate) async fn reopen(tx: &mut Tx, run_id: i64, opening: Opening, urgency: Urgency) -> Result<(), LedgerError> {
     query(
         "UPDATE photo_run
-            SET is_current = 1, state = $2, reason = NULL, reasons = '[]', detail = NULL, starts = 0, orphaned = 0,
-                job_id = NULL, worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
+            SET is_current = 1, state = $2, urgency = $3, reason = NULL, reasons = '[]', detail = NULL, starts = 0,
+                orphaned = 0, setbacks = 0, dismissed_at = NULL, job_id = NULL, worker = NULL, started_at = NULL, finished_at = NULL, duration_ms = NULL
           WHERE run_id = $1",
     )
     .bind(run_id)
     .bind(opening.state().name())
+    .bind(urgency.rank())
     .execute(&mut *tx)
     .await?;
     query("DELETE FROM observation WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
-    give_job(ledger, tx, run_id, is_baseline, opening).await
-}
-
-/// A new job for a run. Ended jobs are never woken: a late report of their last attempt could end them again.
-pub(crate) async fn give_job(
-    ledger: &Ledger,
-    tx: &mut Tx,
-    run_id: i64,
-    is_baseline: bool,
-    opening: Opening,
-) -> Result<(), LedgerError> {
-    let pending = match opening {
-        Opening::Ready => false,
-        Opening::Waiting => true,
-        Opening::Cancelled => return Ok(()),
-    };
-    let urgency = if is_baseline { Urgency::Baseline } else { Urgency::FollowUp };
-    let source: Option<i64> =
-        query_scalar("SELECT source_id FROM photo_run WHERE run_id = $1").bind(run_id).fetch_one(&mut *tx).await?;
-    let job_id = ledger.courier.insert(tx, run_id, source.map(SourceId), urgency, pending).await?;
-    query("UPDATE photo_run SET job_id = $2 WHERE run_id = $1").bind(run_id).bind(job_id).execute(&mut *tx).await?;
     Ok(())
 }
 
-/// Lets a waiting follower start.
-pub(crate) async fn release(ledger: &Ledger, tx: &mut Tx, run_id: i64, job_id: Option<i64>) -> Result<(), LedgerError> {
+/// Lets a waiting follower start, when its turn comes.
+pub(crate) async fn release(tx: &mut Tx, run_id: i64) -> Result<(), LedgerError> {
     query("UPDATE photo_run SET state = 'ready' WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
-    let released = match job_id {
-        Some(job_id) => ledger.courier.release(tx, job_id).await?,
-        None => false,
-    };
-    if !released {
-        give_job(ledger, tx, run_id, false, Opening::Ready).await?;
-    }
     Ok(())
 }
 
@@ -250,9 +222,9 @@ pub(crate) async fn conclude(
     let run_id: i64 = query_scalar(
         "INSERT INTO photo_run (photo_id, baseline_photo_id, protocol_id, protocol_digest, program_version,
                                 night_id, is_current, state, reason, reasons, detail, created_at, finished_at,
-                                source_id)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $11, (
-             SELECT s.source_id FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1))
+                                source_id, clinic_id)
+         SELECT $1, $2, $3, $4, $5, CAST($6 AS BIGINT), 1, $7, $8, $9, $10, $11, $11, s.source_id, s.clinic_id
+           FROM photo p JOIN session s ON s.session_id = p.session_id WHERE p.photo_id = $1
          ON CONFLICT (photo_id, baseline_photo_id, protocol_digest, program_version) DO UPDATE
             SET is_current = 1, state = excluded.state, reason = excluded.reason, reasons = excluded.reasons,
                 detail = excluded.detail, finished_at = excluded.finished_at
@@ -288,6 +260,19 @@ pub(crate) async fn event(
         .bind(kind)
         .bind(worker)
         .bind(detail.map(shortened))
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+/// Adds what a person did to a run's history.
+pub(crate) async fn event_by(tx: &mut Tx, run_id: i64, kind: &str, by: &By) -> Result<(), LedgerError> {
+    query("INSERT INTO run_event (run_id, at, kind, detail, who) VALUES ($1, $2, $3, $4, $5)")
+        .bind(run_id)
+        .bind(now())
+        .bind(kind)
+        .bind(by.why.as_deref().map(shortened))
+        .bind(&by.who)
         .execute(&mut *tx)
         .await?;
     Ok(())

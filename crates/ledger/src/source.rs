@@ -69,6 +69,7 @@ impl Ledger {
         for session_id in &sessions {
             hand_over(self, &mut tx, *session_id, to).await?;
         }
+        query("DELETE FROM turn WHERE source_id = $1").bind(from.0).execute(&mut tx).await?;
         // What its last sweep set aside is no longer told.
         query("DELETE FROM source WHERE source_id = $1").bind(from.0).execute(&mut tx).await?;
         tx.commit().await?;
@@ -110,7 +111,7 @@ impl Ledger {
                 leave(&mut tx, *session_id).await?;
             }
             for (clinic, patient) in patients {
-                planned.add(plan::replan(self, &mut tx, clinic, patient, how).await?);
+                planned.add(plan::settle(self, &mut tx, clinic, patient, how).await?);
             }
             tx.commit().await?;
         }
@@ -154,7 +155,7 @@ impl Ledger {
         for (clinic, patient) in unsettled {
             let mut tx = self.begin().await?;
             tx.take_turn_of(&clinic, &patient).await?;
-            planned.add(plan::replan(self, &mut tx, &clinic, &patient, how).await?);
+            planned.add(plan::settle(self, &mut tx, &clinic, &patient, how).await?);
             tx.commit().await?;
         }
         Ok(planned)
@@ -196,17 +197,26 @@ pub(crate) async fn hand_over(ledger: &Ledger, tx: &mut Tx, session_id: i64, to:
         .bind(to.0)
         .execute(&mut *tx)
         .await?;
-    let jobs: Vec<Option<i64>> = query_scalar(
+    query(
         "UPDATE photo_run SET source_id = $2
-          WHERE photo_id IN (SELECT photo_id FROM photo WHERE session_id = $1)
-         RETURNING job_id",
+          WHERE photo_id IN (SELECT photo_id FROM photo WHERE session_id = $1)",
     )
     .bind(session_id)
     .bind(to.0)
+    .execute(&mut *tx)
+    .await?;
+    // A job lies in the queue of the old source; what is in work is finished.
+    let handed_out: Vec<(i64, i64)> = query_as(
+        "SELECT run_id, job_id FROM photo_run
+          WHERE photo_id IN (SELECT photo_id FROM photo WHERE session_id = $1)
+            AND is_current = 1 AND state = 'ready' AND job_id IS NOT NULL",
+    )
+    .bind(session_id)
     .fetch_all(&mut *tx)
     .await?;
-    for job_id in jobs.into_iter().flatten() {
-        ledger.courier.hand_over(tx, job_id, to).await?;
+    for (run_id, job_id) in handed_out {
+        ledger.courier.cancel(tx, job_id).await?;
+        query("UPDATE photo_run SET job_id = NULL WHERE run_id = $1").bind(run_id).execute(&mut *tx).await?;
     }
     Ok(())
 }

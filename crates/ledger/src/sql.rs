@@ -110,6 +110,28 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes a turn if nobody else has it. On SQLite whoever writes has them all.
+    pub(crate) async fn try_turn(&mut self, name: &str) -> Result<bool, LedgerError> {
+        match self {
+            Self::Sqlite(_) => Ok(true),
+            Self::Postgres(_) => {
+                query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+                    .bind(name)
+                    .fetch_one(self)
+                    .await
+            }
+        }
+    }
+
+    /// The end of a query whose rows will be written, and which leaves out those that others are about to write. SQLite has one
+    /// writer.
+    pub(crate) fn skipping_locked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// Runs several statements without values.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), LedgerError> {
         match self {

@@ -23,7 +23,10 @@ pub(crate) enum Begun {
 /// Why a start led to no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setback {
+    /// The store refused this photo while it may serve others.
     Transient,
+    /// The whole store is out.
+    Outage,
     Interrupted,
     Failed,
     Crashed,
@@ -33,6 +36,7 @@ impl Setback {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Setback::Transient => "transient",
+            Setback::Outage => "outage",
             Setback::Interrupted => "interrupted",
             Setback::Failed => "failed_try",
             Setback::Crashed => "crashed",
@@ -41,7 +45,7 @@ impl Setback {
 
     /// The photo is not to blame, so its start is given back.
     fn gives_back(self) -> bool {
-        matches!(self, Setback::Transient | Setback::Interrupted)
+        matches!(self, Setback::Transient | Setback::Outage | Setback::Interrupted)
     }
 }
 
@@ -76,7 +80,7 @@ impl Ledger {
         query(
             "UPDATE photo_run
                 SET state = 'running', starts = starts + 1 - $4, orphaned = orphaned + $4, worker = $2, started_at = $3,
-                    finished_at = NULL
+                    finished_at = NULL, attempt = attempt + 1
               WHERE run_id = $1",
         )
         .bind(run_id)
@@ -91,24 +95,25 @@ impl Ledger {
         Ok(Begun::Run(Box::new(started)))
     }
 
-    /// Makes a started run ready again. A run that somebody else has ended meanwhile is left alone.
+    /// Makes a started run ready again. A run that somebody else has ended or started anew meanwhile is left alone.
     pub(crate) async fn put_back(
         &self,
-        run_id: i64,
-        job_id: i64,
+        (run_id, attempt): (i64, i64),
         setback: Setback,
         worker: &str,
         detail: &str,
     ) -> Result<(), LedgerError> {
-        let given_back = i64::from(setback.gives_back());
         let mut tx = self.begin().await?;
         let written = query(
-            "UPDATE photo_run SET state = 'ready', starts = CASE WHEN starts > $3 THEN starts - $3 ELSE 0 END, worker = NULL
-              WHERE run_id = $1 AND job_id = $2 AND state = 'running'",
+            "UPDATE photo_run
+                SET state = 'ready', starts = CASE WHEN starts > $3 THEN starts - $3 ELSE 0 END, setbacks = setbacks + $4,
+                    worker = NULL
+              WHERE run_id = $1 AND attempt = $2 AND state = 'running'",
         )
         .bind(run_id)
-        .bind(job_id)
-        .bind(given_back)
+        .bind(attempt)
+        .bind(i64::from(setback.gives_back()))
+        .bind(i64::from(setback == Setback::Transient))
         .execute(&mut tx)
         .await?;
         if written > 0 {
@@ -153,6 +158,8 @@ async fn started_run(tx: &mut Tx, run: &RunRow) -> Result<StartedRun, LedgerErro
     Ok(StartedRun {
         run_id: run.run_id,
         starts: run.starts + u32::from(run.state != State::Running),
+        attempt: run.attempt + 1,
+        setbacks: run.setbacks,
         clinic: read::<ClinicId>(&run.clinic, "clinic")?,
         patient: read::<PatientId>(&run.patient, "patient")?,
         session: read(&run.session, "session")?,

@@ -1,18 +1,22 @@
 //! Where a run is worked on: fetch the photo, check it, have it assessed, put the pictures, say what became of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cicatrix_assess::{Assessment, Measurement, Protocol, RegionScores};
-use cicatrix_ledger::{Handler, HandlerError, PhotoRef, StartedRun, Verdict};
+use cicatrix_ledger::{Handler, HandlerError, PhotoRef, StartedRun, Verdict, WorkEvent};
 use cicatrix_model::{Change, GateReading, Observation, Reason, RegionVerdict, Series, Trend};
 use cicatrix_outcome::{Calibration, changes, holm, trends};
 use cicatrix_store::{ObjectKey, PhotoStore, StoreError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
+use crate::breaker::Breaker;
+use crate::meter::Meter;
 use crate::pixel::{PhotoFacts, PixelError, PixelJob, PixelOutcome, PixelPool};
 
 /// What the desk needs to know beside its neighbours.
@@ -33,7 +37,20 @@ pub struct Desk {
     settings: DeskSettings,
     /// What no retry can mend: the night has to stop and somebody to act.
     trouble: Mutex<Option<StoreError>>,
+    /// Whether photos can be had at all, and pictures be put.
+    source_breaker: Mutex<Breaker>,
+    pictures_breaker: Mutex<Breaker>,
+    /// Bytes of files that may be held at once, KiB.
+    files: Semaphore,
+    meter: Meter,
 }
+
+/// An object that takes longer is tried again later: 50 MB at 16 Mbit/s.
+const FETCH_TIME: Duration = Duration::from_secs(25);
+/// So often is an object fetched again that is not what its manifest says.
+const REFETCHES: u32 = 2;
+/// Files that are fetched and not yet worked on are held in memory, KiB of all of them.
+const FILES_KIB: u32 = 256 << 10;
 
 impl Desk {
     pub fn new(
@@ -41,8 +58,33 @@ impl Desk {
         pictures: Option<Arc<dyn PhotoStore>>,
         pixels: PixelPool,
         settings: DeskSettings,
+        meter: Meter,
     ) -> Self {
-        Self { source, pictures, pixels, settings, trouble: Mutex::new(None) }
+        Self {
+            source,
+            pictures,
+            pixels,
+            settings,
+            trouble: Mutex::default(),
+            source_breaker: Mutex::default(),
+            pictures_breaker: Mutex::default(),
+            files: Semaphore::new(FILES_KIB as usize),
+            meter,
+        }
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Whether photos can be had: asked of the store itself.
+    pub async fn can_fetch(&self) -> bool {
+        !self.is_out() && self.source.check().await.is_ok()
+    }
+
+    /// Digest of the protocol and version of the program that photos are read with.
+    pub(crate) fn method(&self) -> (String, String) {
+        (self.settings.protocol.digest(), self.settings.program_version.clone())
     }
 
     /// The error table that changes are computed with, as they name it.
@@ -110,9 +152,71 @@ impl Desk {
             action: "read a photo in",
             why: e.to_string(),
         })?;
-        let object = self.source.get(&key, self.settings.protocol.limits.max_bytes).await?;
+        let mut fetched = self.fetch_once(&key).await?;
+        let claimed = photo.sha256.as_deref().map(str::to_ascii_lowercase);
+        for _ in 0..REFETCHES {
+            if claimed.as_ref().is_none_or(|claimed| *claimed == fetched.sha256) {
+                break;
+            }
+            // Damaged on its way, or another file than was described: only the second comes twice.
+            let again = self.fetch_once(&key).await?;
+            let is_the_file = again.sha256 == fetched.sha256;
+            fetched = again;
+            if is_the_file {
+                break;
+            }
+        }
+        Ok(fetched)
+    }
+
+    async fn fetch_once(&self, key: &ObjectKey) -> Result<Fetched, StoreError> {
+        let get = self.source.get(key, self.settings.protocol.limits.max_bytes);
+        let had = tokio::time::timeout(FETCH_TIME, get).await.unwrap_or_else(|_| {
+            let why = format!("an object took more than {} s", FETCH_TIME.as_secs());
+            Err(StoreError::Unavailable { place: self.source.describe(), action: "read", why })
+        });
+        answered(&self.source_breaker, &had);
+        let object = had?;
         let sha256 = hex(&Sha256::digest(&object.bytes));
         Ok(Fetched { bytes: object.bytes, sha256 })
+    }
+
+    async fn assess_photo(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        let kib = (run.photo.bytes + run.baseline.bytes).div_ceil(1024).clamp(1, u64::from(FILES_KIB));
+        // It is never closed.
+        let _files = self.files.acquire_many(u32::try_from(kib).unwrap_or(FILES_KIB)).await.ok();
+        let fetching = Instant::now();
+        let fetched = self.fetch(&run.photo).await;
+        self.meter.stage("fetch", fetching.elapsed(), fetched.is_ok());
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(StoreError::TooLarge { bytes, limit, .. }) => {
+                let detail = format!("{bytes} bytes, the limit is {limit}");
+                return Ok(quarantined(Reason::FileTooLarge, detail, None));
+            }
+            Err(error) => return self.not_had(run, Reason::ViewMissing, error).await,
+        };
+        if let Some(claimed) = run.photo.sha256.as_ref().filter(|c| !c.eq_ignore_ascii_case(&fetched.sha256)) {
+            let detail = format!("the manifest says {}…, the file is {}…", &claimed[..12], &fetched.sha256[..12]);
+            return Ok(quarantined(Reason::ChecksumMismatch, detail, Some(fetched.sha256)));
+        }
+        let job = PixelJob {
+            reference: reference_name(&run.baseline),
+            bytes: fetched.bytes.clone(),
+            facts: facts(&run.photo),
+            baseline_bytes: run.baseline.bytes,
+            itself: run.is_baseline,
+            pictures: self.pictures.is_some(),
+        };
+        let own = (fetched.bytes, job.facts.clone());
+        let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
+        let reading = Instant::now();
+        let outcome = self.pixels.assess(&job, baseline).await;
+        self.meter.stage("pixels", reading.elapsed(), outcome.is_ok());
+        match outcome {
+            Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
+            Err(error) => self.pixel_failure(run, error, fetched.sha256).await,
+        }
     }
 
     /// The baseline's bytes for a process that does not have them ready.
@@ -130,7 +234,9 @@ impl Desk {
         for (name, bytes) in pictures {
             let key = picture_key(run, &self.settings.program_version, &name)?;
             let kind = if name.ends_with(".png") { "image/png" } else { "image/webp" };
-            store.put(&key, bytes, kind).await.map_err(|e| self.store_failure(e))?;
+            let put = store.put(&key, bytes, kind).await;
+            answered(&self.pictures_breaker, &put);
+            put.map_err(|e| self.store_failure(e))?;
             names.insert(name, Value::String(key.as_str().to_owned()));
         }
         Ok(Value::Object(names))
@@ -164,7 +270,10 @@ impl Desk {
                 Ok(self.refused(run, sha256, reasons, detail, readings))
             }
             PixelOutcome::Assessed { assessment: Assessment::Measured(m), pictures } => {
-                let derived = self.put_pictures(run, pictures).await?;
+                let putting = Instant::now();
+                let derived = self.put_pictures(run, pictures).await;
+                self.meter.stage("pictures", putting.elapsed(), derived.is_ok());
+                let derived = derived?;
                 let wait = self.settings.protocol.endpoint_wait_days;
                 let endpoint_eligible = run.days_since_treatment.is_none_or(|days| days >= wait);
                 let mut warnings = m.warnings.clone();
@@ -232,34 +341,38 @@ struct Fetched {
     sha256: String,
 }
 
+/// An answer is good whatever it says, unless it is that of a store that is out.
+fn answered<T>(breaker: &Mutex<Breaker>, answer: &Result<T, StoreError>) {
+    let good = answer.as_ref().err().is_none_or(|error| !error.is_transient());
+    breaker.lock().unwrap_or_else(PoisonError::into_inner).answered(good, Instant::now());
+}
+
 #[async_trait]
 impl Handler for Desk {
+    fn is_out(&self) -> bool {
+        let now = Instant::now();
+        let breakers = [&self.source_breaker, &self.pictures_breaker];
+        let is_out = breakers.iter().any(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner).is_out(now));
+        self.meter.store_out(is_out);
+        is_out
+    }
+
+    fn tell(&self, event: &WorkEvent<'_>) {
+        self.meter.tell(event);
+    }
+
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
-        let fetched = match self.fetch(&run.photo).await {
-            Ok(fetched) => fetched,
-            Err(StoreError::TooLarge { bytes, limit, .. }) => {
-                let detail = format!("{bytes} bytes, the limit is {limit}");
-                return Ok(quarantined(Reason::FileTooLarge, detail, None));
+        let _busy = self.meter.busy();
+        let begun = Instant::now();
+        let verdict = self.assess_photo(run).await;
+        self.meter.whole(begun.elapsed());
+        if let Ok(Verdict::Measured { readings, provenance, .. }) = &verdict {
+            self.meter.measured(residual_mm(readings, provenance));
+            if let Some(reading) = readings.iter().find(|reading| reading.name == "ln_ref_energy_ratio") {
+                self.meter.drifted(run.clinic.as_str(), reading.value.exp());
             }
-            Err(error) => return self.not_had(run, Reason::ViewMissing, error).await,
-        };
-        if let Some(claimed) = run.photo.sha256.as_ref().filter(|c| !c.eq_ignore_ascii_case(&fetched.sha256)) {
-            let detail = format!("the manifest says {}…, the file is {}…", &claimed[..12], &fetched.sha256[..12]);
-            return Ok(quarantined(Reason::ChecksumMismatch, detail, Some(fetched.sha256)));
         }
-        let job = PixelJob {
-            reference: reference_name(&run.baseline),
-            bytes: fetched.bytes.clone(),
-            facts: facts(&run.photo),
-            itself: run.is_baseline,
-            pictures: self.pictures.is_some(),
-        };
-        let own = (fetched.bytes, job.facts.clone());
-        let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
-        match self.pixels.assess(&job, baseline).await {
-            Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
-            Err(error) => self.pixel_failure(run, error, fetched.sha256).await,
-        }
+        verdict
     }
 
     fn changes(&self, series: &Series) -> Vec<Change> {
@@ -277,6 +390,13 @@ impl Handler for Desk {
 
 fn quarantined(reason: Reason, detail: String, content_sha256: Option<String>) -> Verdict {
     Verdict::Quarantined { reason, detail, content_sha256 }
+}
+
+/// The largest residual of a photo's regions.
+fn residual_mm(readings: &[GateReading], provenance: &Value) -> Option<f64> {
+    let read = readings.iter().filter(|reading| reading.name == "residual_p95_mm").map(|reading| reading.value);
+    // The baseline itself has none.
+    read.max_by(f64::total_cmp).filter(|_| provenance["registration"].is_object())
 }
 
 /// Names a baseline by everything that goes into its preparation.
@@ -343,8 +463,6 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use cicatrix_store::{Continuation, MemoryStore, Object, Page};
 
     use super::*;
@@ -388,13 +506,15 @@ mod tests {
             program: "/nowhere".into(),
             processes: 1,
             memory_bytes: 1 << 30,
+            budget_bytes: 1 << 40,
             cpu_limit: Duration::from_secs(1),
             wall_limit: Duration::from_secs(1),
         };
         let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-4.toml")).unwrap();
         let settings = DeskSettings { protocol: protocol.clone(), calibration, program_version: "0".to_owned() };
         let source = Arc::new(Withheld { store: MemoryStore::new(), itself });
-        Desk::new(source, None, PixelPool::new(pixels, protocol), settings)
+        let meter = Meter::default();
+        Desk::new(source, None, PixelPool::new(pixels, protocol, meter.clone()), settings, meter)
     }
 
     fn run() -> StartedRun {
@@ -415,10 +535,52 @@ mod tests {
             clinic: "c".parse().unwrap(),
             patient: "p".parse().unwrap(),
             session: "2026-01-01-01".parse().unwrap(),
+            attempt: 1,
+            setbacks: 0,
             days_since_treatment: None,
             baseline: photo.clone(),
             photo,
             is_baseline: true,
+        }
+    }
+
+    /// Gives each of these bodies in turn.
+    #[derive(Debug)]
+    struct Damaging(Mutex<Vec<&'static [u8]>>);
+
+    #[async_trait]
+    impl PhotoStore for Damaging {
+        fn describe(&self) -> String {
+            "a bad line".to_owned()
+        }
+        async fn list(&self, _after: Option<&Continuation>) -> Result<Page, StoreError> {
+            Ok(Page::default())
+        }
+        async fn get(&self, _key: &ObjectKey, _limit_bytes: u64) -> Result<Object, StoreError> {
+            let bytes = Bytes::from_static(self.0.lock().unwrap().remove(0));
+            Ok(Object { bytes, version: "1".to_owned() })
+        }
+        async fn put(&self, _key: &ObjectKey, _bytes: Bytes, _content_type: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn check(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_damaged_on_its_way_is_fetched_again_and_another_file_is_not_hidden() {
+        let good: &[u8] = b"as described";
+        let mut photo = run().photo;
+        photo.sha256 = Some(hex(&Sha256::digest(good)));
+        for (bodies, left) in [
+            (vec![&b"damaged"[..], good], good),
+            (vec![&b"damaged"[..], b"again", good], good),
+            (vec![&b"another file"[..], b"another file"], b"another file"),
+        ] {
+            let mut desk = desk(false);
+            desk.source = Arc::new(Damaging(Mutex::new(bodies)));
+            assert_eq!(desk.fetch(&photo).await.unwrap().bytes, left);
         }
     }
 

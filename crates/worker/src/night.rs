@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::intake::{Found, Intake, SweepCounts};
-use crate::shift::{Crew, beside, pause, tell_counts};
+use crate::shift::{Crew, Watch, beside};
 
 /// How a night is run.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub enum Ending {
     Done,
     /// Stopped from outside; the rest is done next time.
     Interrupted,
+    /// Stopped by its deadline; the rest is done next time.
+    Late,
 }
 
 /// What a night did.
@@ -145,9 +147,10 @@ impl Night {
         if self.settings.scan_only {
             return Ok(summary);
         }
+        let mut watch = Watch::new(&self.ledger, &self.desk, source);
         loop {
-            let counts = tell_counts(&self.ledger, &self.desk, source, tell).await?;
-            if counts.unfinished() == 0 && !stop.is_cancelled() {
+            let open = watch.look(tell).await?;
+            if open.unfinished() == 0 && !stop.is_cancelled() {
                 // What was renamed shows when it is read, and may leave something to do.
                 let planned = self.ledger.settle_moved(source, &self.settings.plan).await?;
                 summary.count(planned);
@@ -155,11 +158,14 @@ impl Night {
                     continue;
                 }
             }
-            if counts.unfinished() == 0 || stop.is_cancelled() {
-                summary.counts = counts;
+            if open.unfinished() > 0 && self.settings.crew.is_late() {
+                summary.ending = Ending::Late;
                 return Ok(summary);
             }
-            pause(stop).await;
+            if open.unfinished() == 0 || stop.is_cancelled() {
+                return Ok(summary);
+            }
+            watch.pause(stop).await;
         }
     }
 

@@ -1,25 +1,40 @@
 //! Working on what is planned: beside a sweep, or by itself for as long as it is wanted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cicatrix_ledger::{Counts, Ledger, SourceId, WorkSettings};
+use cicatrix_ledger::{Counts, Ledger, Schedule, SourceId, WorkSettings};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::night::{Ending, Progress};
 
-/// Pause between two looks at the counts.
+/// Shortest pause between two looks at the counts.
 const LOOK: Duration = Duration::from_millis(200);
-/// A photo takes about a second: what takes longer than this is a hanging store or a bug, and counts as a failed start.
-const JOB_TIMEOUT: Duration = Duration::from_secs(90);
+/// Longest one: the end is not noticed sooner.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// Of the time one look takes, so that looking costs a hundredth, however much there is.
+const LOOK_SHARE: u32 = 100;
+/// A photo takes seconds: what takes longer than this is a hanging store or a bug, and counts as a failed start. Short, for a
+/// worker that died is missed by its age alone.
+const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Who works, and on how many photos at once.
+/// Who works, on how many photos at once, and by which rules.
 #[derive(Debug, Clone)]
 pub struct Crew {
     pub workers: usize,
     /// Shown beside each run: which process did it.
     pub name: String,
+    pub schedule: Schedule,
+    /// Nothing is begun after it.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Crew {
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Timestamp::now() >= deadline)
+    }
 }
 
 /// A worker without a sweep: what is planned is somebody else's to say.
@@ -44,19 +59,26 @@ impl Shift {
         let source = self.ledger.source(&self.place).await?;
         let halt = stop.child_token();
         let lead = async {
+            let mut watch = Watch::new(&self.ledger, &self.desk, source);
             loop {
-                let counts = tell_counts(&self.ledger, &self.desk, source, &tell).await?;
-                if (self.drain && counts.unfinished() == 0) || halt.is_cancelled() {
-                    return Ok(counts);
+                let open = watch.look(&tell).await?;
+                let is_over = self.drain && (open.unfinished() == 0 || self.crew.is_late());
+                if is_over || halt.is_cancelled() {
+                    return Ok(open.unfinished() > 0 && !halt.is_cancelled());
                 }
-                pause(&halt).await;
+                watch.pause(&halt).await;
             }
         };
-        let counts = beside(&self.ledger, &self.desk, &self.crew, source, &halt, lead).await?;
+        let is_late = beside(&self.ledger, &self.desk, &self.crew, source, &halt, lead).await?;
+        let counts = self.ledger.counts(Some(source)).await?;
         drop(lock);
         self.ledger.close().await;
-        let is_cut = stop.is_cancelled() && counts.unfinished() > 0;
-        Ok((if is_cut { Ending::Interrupted } else { Ending::Done }, counts))
+        let ending = match (stop.is_cancelled() && counts.unfinished() > 0, is_late) {
+            (true, _) => Ending::Interrupted,
+            (false, true) => Ending::Late,
+            (false, false) => Ending::Done,
+        };
+        Ok((ending, counts))
     }
 }
 
@@ -70,7 +92,16 @@ pub(crate) async fn beside<T>(
     halt: &CancellationToken,
     lead: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let how = WorkSettings { source, workers: crew.workers, worker_name: crew.name.clone(), job_timeout: JOB_TIMEOUT };
+    let (protocol_digest, program_version) = desk.method();
+    let how = WorkSettings {
+        source,
+        protocol_digest,
+        program_version,
+        workers: crew.workers,
+        worker_name: crew.name.clone(),
+        job_timeout: JOB_TIMEOUT,
+        schedule: crew.schedule.clone(),
+    };
     let work = async {
         let handler: Arc<dyn cicatrix_ledger::Handler> = desk.clone();
         let worked = ledger.work(handler, how, halt.clone()).await;
@@ -87,24 +118,54 @@ pub(crate) async fn beside<T>(
     led
 }
 
-/// Tells the counts; an error where the desk cannot go on.
-pub(crate) async fn tell_counts(
-    ledger: &Ledger,
-    desk: &Desk,
+/// Looks at the counts now and then: often at what is open, which is cheap, and seldom at all there is.
+pub(crate) struct Watch<'a> {
+    ledger: &'a Ledger,
+    desk: &'a Desk,
     source: SourceId,
-    tell: &impl Fn(Progress),
-) -> anyhow::Result<Counts> {
-    let counts = ledger.counts(Some(source)).await?;
-    tell(Progress::Counts { counts, swept: true });
-    match desk.trouble() {
-        Some(trouble) => Err(trouble.into()),
-        None => Ok(counts),
-    }
+    pause: Duration,
+    tell_next: Instant,
 }
 
-pub(crate) async fn pause(stop: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(LOOK) => {}
-        () = stop.cancelled() => {}
+impl<'a> Watch<'a> {
+    pub(crate) fn new(ledger: &'a Ledger, desk: &'a Desk, source: SourceId) -> Self {
+        Self { ledger, desk, source, pause: LOOK, tell_next: Instant::now() }
+    }
+
+    /// What is open; an error where the desk or the database cannot go on. One that restarts is waited for.
+    pub(crate) async fn look(&mut self, tell: &impl Fn(Progress)) -> anyhow::Result<Counts> {
+        let open = loop {
+            let begun = Instant::now();
+            match self.ledger.open_counts(Some(self.source)).await {
+                Ok(open) => {
+                    self.desk.meter().beat();
+                    self.pause = (begun.elapsed() * LOOK_SHARE).clamp(LOOK, LONGEST_LOOK);
+                    break open;
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the counts could not be read, trying again");
+                    tokio::time::sleep(LONGEST_LOOK).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if let Some(trouble) = self.desk.trouble() {
+            return Err(trouble.into());
+        }
+        if Instant::now() >= self.tell_next || open.unfinished() == 0 {
+            let begun = Instant::now();
+            if let Ok(counts) = self.ledger.counts(Some(self.source)).await {
+                tell(Progress::Counts { counts, swept: true });
+            }
+            self.tell_next = Instant::now() + (begun.elapsed() * LOOK_SHARE).max(LOOK);
+        }
+        Ok(open)
+    }
+
+    pub(crate) async fn pause(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }

@@ -43,6 +43,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         },
         work: WorkArgs { out: args.dir.join("out").display().to_string(), ..WorkArgs::without_pictures() },
         dry_run: false,
+        rescore: false,
     };
     let (code, summary) = night(&run, &settings, global, false).await?;
     let ledger = open_existing(&settings.db).await?;

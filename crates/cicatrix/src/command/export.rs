@@ -138,15 +138,18 @@ pub(crate) async fn json(
     let mut each = |line: Line<'_>| {
         match line {
             Line::Header(header) => names = header.to_vec(),
-            Line::Row(cells) => {
-                let row: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(json_cell)).collect();
-                writeln!(target, "{}", Value::Object(row))?;
-            }
+            Line::Row(cells) => json_line(&names, cells, &mut target)?,
         }
         Ok(())
     };
     told(table, ledger.export_where(table, matching, &mut each).await)?;
     quiet_pipe(target.flush().map_err(LedgerError::Output))
+}
+
+/// A row as a JSON object on a line.
+pub(crate) fn json_line(names: &[String], cells: &[Cell], target: &mut impl Write) -> io::Result<()> {
+    let row: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(json_cell)).collect();
+    writeln!(target, "{}", Value::Object(row))
 }
 
 pub(crate) fn json_cell(cell: &Cell) -> Value {

@@ -1,172 +1,98 @@
-//! `patient compare`: a patient's baseline and a follow-up side by side, with what was measured on them.
+//! `patient show|timeline|baseline`: one patient's sessions, changes and history, and the choice of its baseline.
 
-use std::path::Path;
+use cicatrix_ledger::{Ledger, Table};
+use cicatrix_model::{ClinicId, PatientId};
 
-use anyhow::Context;
-use cicatrix_assess::{Assessment, Photo, Picture, Protocol, Reference, assess, prepare};
-use cicatrix_ledger::{Ledger, PhotoRef, Table};
-use cicatrix_photo::{Frame, decode, shrink};
-use cicatrix_store::{ObjectKey, PhotoStore, open};
-use serde_json::json;
-
-use crate::args::{CompareArgs, Global};
-use crate::canvas::Canvas;
-use crate::command::align::write_png;
-use crate::command::export::open_existing;
+use crate::args::{BaselineArgs, Global, PatientArgs};
+use crate::command::export::{json as as_json, open_existing, open_to_change};
 use crate::command::jobs::rows;
+use crate::command::run::plan_settings;
 use crate::config::Config;
 use crate::exit;
-use crate::marks::{draw_masks, draw_reference};
 use crate::print::{TextTable, out};
 
-/// Gap between the two photos, px.
-const GAP: usize = 12;
-/// Columns of the changes that are told.
-const TOLD: [&str; 7] = ["region", "change_pct", "ci95_lo", "ci95_hi", "mdc95_pct", "verdict", "quality_tier"];
+const SESSIONS: [&str; 9] = [
+    "session",
+    "is_baseline",
+    "days_since_baseline",
+    "n_photos",
+    "n_measured",
+    "n_not_measurable",
+    "n_quarantined",
+    "n_unfinished",
+    "problem_reason",
+];
+const CHANGES: [&str; 9] =
+    ["session", "view", "region", "change_pct", "ci95_lo", "ci95_hi", "mdc95_pct", "verdict", "reason"];
+const HAPPENED: [&str; 7] = ["at", "session", "view", "shot", "kind", "who", "detail"];
 
-pub(crate) async fn compare(args: &CompareArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let protocol = settings.protocol()?;
+/// The clinic of a patient: the one that was named, or the only one that has it.
+async fn clinic_of(ledger: &Ledger, args: &PatientArgs) -> anyhow::Result<String> {
+    let of_patient = [("patient_id", args.patient.as_str())];
+    let mut clinics: Vec<String> =
+        rows(ledger, Table::Sessions, &of_patient, &["clinic_id"]).await?.into_iter().flatten().collect();
+    clinics.dedup();
+    if let Some(clinic) = &args.clinic {
+        clinics.retain(|known| known == clinic.as_str());
+    }
+    match clinics.len() {
+        0 => Err(exit::bad_input(format!("there is no patient {} in this ledger", args.patient))),
+        1 => Ok(clinics.remove(0)),
+        _ => Err(exit::bad_input(format!(
+            "the clinics {} have a patient {}: say which with --clinic",
+            clinics.join(" and "),
+            args.patient
+        ))),
+    }
+}
+
+pub(crate) async fn show(args: &PatientArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let ledger = open_existing(&settings.db).await?;
-    let chosen = choose(&ledger, args).await?;
-    let (photo, baseline) = ledger.compared(chosen.run_id).await?;
-    let store = open(&chosen.source).await?;
-    let limit = protocol.limits.max_bytes;
-    let (photo, baseline) = (Fetched::of(photo, &*store, limit).await?, Fetched::of(baseline, &*store, limit).await?);
-    let path = args
-        .overlay
-        .clone()
-        .unwrap_or_else(|| format!("{}-{}-{}.png", args.patient, photo.photo.view, chosen.session).into());
-    draw(&path, &baseline, &photo, &protocol)?;
-    let view = photo.photo.view.to_string();
-    let series = [
-        ("clinic_id", chosen.clinic.as_str()),
-        ("patient_id", args.patient.as_str()),
-        ("session", chosen.session.as_str()),
-        ("view", view.as_str()),
-        ("measure", "psi"),
-    ];
-    let changes = rows(&ledger, Table::Changes, &series, &TOLD).await?;
+    let clinic = clinic_of(&ledger, args).await?;
+    let of_patient = [("clinic_id", clinic.as_str()), ("patient_id", args.patient.as_str())];
+    let of_psi = [of_patient[0], of_patient[1], ("measure", "psi")];
     if global.json {
-        let told = json!({
-            "patient": args.patient, "clinic": chosen.clinic, "session": chosen.session, "view": view,
-            "picture": path, "changes": changes,
-        });
-        out(&told.to_string())?;
+        as_json(&ledger, Table::Sessions, &of_patient, std::io::stdout()).await?;
+        as_json(&ledger, Table::Changes, &of_psi, std::io::stdout()).await?;
         return Ok(exit::DONE);
     }
-    out(&format!("{}, {view}, session {} against its baseline: {}", args.patient, chosen.session, path.display()))?;
-    let mut table = TextTable::new(&TOLD);
-    changes.into_iter().for_each(|row| table.push(row));
-    out(table.to_string().trim_end())?;
+    out(&format!("clinic {clinic}, patient {}", args.patient))?;
+    table(&SESSIONS, rows(&ledger, Table::Sessions, &of_patient, &SESSIONS).await?)?;
+    out("\nChange of scar contrast (psi) against the baseline, percent; less is better:")?;
+    table(&CHANGES, rows(&ledger, Table::Changes, &of_psi, &CHANGES).await?)?;
     Ok(exit::DONE)
 }
 
-/// The follow-up that is shown.
-struct Chosen {
-    clinic: String,
-    session: String,
-    source: String,
-    run_id: i64,
-}
-
-/// The last measured follow-up of those that are asked for.
-async fn choose(ledger: &Ledger, args: &CompareArgs) -> anyhow::Result<Chosen> {
-    let (clinic, view) = (args.clinic.as_ref().map(ToString::to_string), args.view.as_ref().map(ToString::to_string));
-    let asked = [
-        ("patient_id", Some(args.patient.as_str())),
-        ("clinic_id", clinic.as_deref()),
-        ("view", view.as_deref()),
-        ("session", args.session.as_deref()),
-        ("state", Some("measured")),
-    ];
-    let matching: Vec<(&str, &str)> = asked.iter().filter_map(|(column, value)| Some((*column, (*value)?))).collect();
-    let wanted = ["session", "view", "clinic_id", "source", "run_id", "is_reference"];
-    let mut found = rows(ledger, Table::Photos, &matching, &wanted).await?;
-    found.retain(|row| row[5] != "1");
-    let clinics: std::collections::BTreeSet<&String> = found.iter().map(|row| &row[2]).collect();
-    if clinics.len() > 1 {
-        let names: Vec<&str> = clinics.into_iter().map(String::as_str).collect();
-        return Err(exit::bad_input(format!(
-            "{} is a patient of {}: name one with --clinic",
-            args.patient,
-            names.join(" and ")
-        )));
+pub(crate) async fn timeline(args: &PatientArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let ledger = open_existing(&settings.db).await?;
+    let clinic = clinic_of(&ledger, args).await?;
+    let of_patient = [("clinic_id", clinic.as_str()), ("patient_id", args.patient.as_str())];
+    if global.json {
+        as_json(&ledger, Table::Events, &of_patient, std::io::stdout()).await?;
+        return Ok(exit::DONE);
     }
-    // Frontal views come first of their names, and the last session is what one looks for.
-    found.sort_by(|a, b| (&b[0], &a[1]).cmp(&(&a[0], &b[1])));
-    let Some(row) = found.into_iter().next() else {
-        return Err(exit::bad_input(format!(
-            "no measured follow-up of {} with these filters: 'cicatrix export photos' lists its photos with their states",
-            args.patient
-        )));
-    };
-    let run_id = row[4].parse().context("the number of a run")?;
-    Ok(Chosen { session: row[0].clone(), clinic: row[2].clone(), source: row[3].clone(), run_id })
+    table(&HAPPENED, rows(&ledger, Table::Events, &of_patient, &HAPPENED).await?)?;
+    Ok(exit::DONE)
 }
 
-struct Fetched {
-    photo: PhotoRef,
-    bytes: Vec<u8>,
-    extension: String,
+pub(crate) async fn baseline(args: &BaselineArgs, settings: &Config) -> anyhow::Result<u8> {
+    let ledger = open_to_change(&settings.db).await?;
+    let clinic: ClinicId = clinic_of(&ledger, &args.patient).await?.parse()?;
+    let patient: &PatientId = &args.patient.patient;
+    let planned =
+        ledger.pin_baseline(&clinic, patient, args.session, &(&args.by).into(), &plan_settings(settings)?).await?;
+    let chosen = args.session.map_or("the one that the manifests say".to_owned(), |session| session.to_string());
+    out(&format!(
+        "The baseline of {patient} is {chosen}. {} photos are read again by the next worker or 'cicatrix run', {} results \
+         count again.",
+        planned.runs(),
+        planned.revived
+    ))?;
+    Ok(exit::DONE)
 }
 
-impl Fetched {
-    async fn of(photo: PhotoRef, store: &dyn PhotoStore, limit_bytes: u64) -> anyhow::Result<Self> {
-        let key = ObjectKey::parse(&photo.key).with_context(|| photo.key.clone())?;
-        let object = store.get(&key, limit_bytes).await.with_context(|| format!("cannot fetch {key}"))?;
-        let extension = photo.key.rsplit_once('.').map(|(_, e)| e.to_owned()).unwrap_or_default();
-        Ok(Self { photo, bytes: object.bytes.into(), extension })
-    }
-
-    fn as_photo(&self) -> Photo<'_> {
-        let PhotoRef { px_per_mm, view, regions, .. } = &self.photo;
-        Photo { bytes: &self.bytes, extension: &self.extension, px_per_mm: *px_per_mm, view: Some(view), regions }
-    }
-}
-
-/// The baseline with all that is measured on it, beside it the follow-up as seen from the baseline's camera.
-fn draw(path: &Path, baseline: &Fetched, follow_up: &Fetched, protocol: &Protocol) -> anyhow::Result<()> {
-    let said = |fetched: &Fetched, detail: String| exit::bad_input(format!("{}: {detail}", fetched.photo.key));
-    let reference = prepare(&baseline.as_photo(), protocol).map_err(|e| said(baseline, e.to_string()))?;
-    let pictures = match assess(&reference, &follow_up.as_photo(), false, true, protocol) {
-        Assessment::Measured(measurement) => measurement.pictures,
-        Assessment::NotMeasurable { detail, .. } => return Err(said(follow_up, detail)),
-    };
-    let aligned = picture(&pictures, "aligned.webp", protocol)?;
-    let (frame, _) =
-        decode(&baseline.bytes, &baseline.extension, &protocol.limits).map_err(|e| said(baseline, e.to_string()))?;
-    let (left, right) = (before(&frame, &reference, &aligned)?, after(&frame, &reference, &aligned));
-    let (width, height) = (2 * aligned.width + GAP, aligned.height);
-    let mut samples = Vec::with_capacity(3 * width * height);
-    for y in 0..height {
-        samples.extend_from_slice(left.row(y));
-        samples.extend(std::iter::repeat_n(255, 3 * GAP));
-        samples.extend_from_slice(right.row(y));
-    }
-    write_png(path, &samples, width, height)
-}
-
-fn picture(pictures: &[Picture], name: &str, protocol: &Protocol) -> anyhow::Result<Frame> {
-    let found = pictures.iter().find(|p| p.name == name).context("the aligned photo could not be encoded")?;
-    let (frame, _) = decode(&found.bytes, "webp", &protocol.limits).map_err(|e| anyhow::anyhow!("{name}: {e}"))?;
-    Ok(frame)
-}
-
-fn before(frame: &Frame, reference: &Reference, aligned: &Frame) -> anyhow::Result<Canvas> {
-    let longer = aligned.width.max(aligned.height);
-    let (rgb, width, height) = shrink(frame.to_srgb8(), frame.width, frame.height, longer)?;
-    let mut canvas = Canvas::of(rgb, width, height).cut_to(aligned.width, aligned.height);
-    draw_reference(&mut canvas, reference, step(frame, aligned));
-    Ok(canvas)
-}
-
-fn after(frame: &Frame, reference: &Reference, aligned: &Frame) -> Canvas {
-    let mut canvas = Canvas::on(aligned);
-    draw_masks(&mut canvas, reference, step(frame, aligned));
-    canvas
-}
-
-/// Pixels of the baseline's photo in one of the aligned picture.
-fn step(frame: &Frame, aligned: &Frame) -> f64 {
-    (frame.width.max(frame.height) as f64 / aligned.width.max(aligned.height) as f64).max(1.0)
+fn table(header: &'static [&'static str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+    let mut table = TextTable::new(header);
+    rows.into_iter().for_each(|row| table.push(row));
+    out(if table.is_empty() { "None.".to_owned() } else { table.to_string() }.trim_end())
 }

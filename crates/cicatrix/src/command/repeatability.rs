@@ -24,6 +24,7 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
         source: args.source.clone(),
         work: WorkArgs { out: args.out.clone(), ..WorkArgs::without_pictures() },
         dry_run: false,
+        rescore: false,
     };
     let (code, summary) = night(&run, settings, global, false).await?;
     if summary.counts.total() == 0 {

@@ -11,8 +11,10 @@ use cicatrix_ledger::{Ledger, PlanSettings, without_password};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
 use cicatrix_worker::{
-    Crew, Desk, DeskSettings, Ending, Intake, IntakeSettings, Night, NightSettings, Shift, Summary, look,
+    Crew, Desk, DeskSettings, Ending, Intake, IntakeSettings, Meter, Metered, Night, NightSettings, Shift, Summary,
+    look,
 };
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::report::{code, report};
@@ -20,6 +22,7 @@ use self::shown::Shown;
 use crate::args::{Global, RunArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::config::Config;
 use crate::exit;
+use crate::listen::listen;
 use crate::print::out;
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
@@ -29,7 +32,7 @@ pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> a
 }
 
 pub(crate) async fn scan(source: &SourceArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let args = RunArgs { source: source.clone(), work: WorkArgs::without_pictures(), dry_run: false };
+    let args = RunArgs { source: source.clone(), work: WorkArgs::without_pictures(), dry_run: false, rescore: false };
     let (_, summary) = night(&args, settings, global, true).await?;
     report(&summary, &args, settings, global)?;
     Ok(exit::DONE)
@@ -42,7 +45,7 @@ pub(crate) async fn night(
     global: &Global,
     scan_only: bool,
 ) -> anyhow::Result<(u8, Summary)> {
-    let settings = &settings.with(args.work.workers, args.work.pixel_memory)?;
+    let settings = &settings.with(&args.work)?;
     let source = open(&args.source.source).await?;
     source.check().await?;
     let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
@@ -58,19 +61,13 @@ pub(crate) async fn night(
         return Ok((code(&summary), summary));
     }
     let out = if scan_only { WorkArgs::without_pictures().out } else { args.work.out.clone() };
-    let desk = desk(settings, source, &out).await?;
+    let desk = desk(settings, source, &out, &Meter::default()).await?;
     let ledger = open_to_work(settings).await?;
     let stop = stopped_by_signals();
-    let protocol = settings.protocol()?;
     let night = NightSettings {
         moved_from: args.source.moved_from.as_deref().map(source_name).transpose()?,
-        plan: PlanSettings {
-            protocol_digest: protocol.digest(),
-            protocol_id: protocol.id,
-            program_version: VERSION.to_owned(),
-            night_id: None,
-        },
-        crew: crew(settings),
+        plan: PlanSettings { rescore: args.rescore, ..plan_settings(settings)? },
+        crew: crew(&args.work, settings)?,
         scan_only,
     };
     let summary = Night::new(ledger, intake, desk, night).run(stop, |p| shown.tell(p)).await?;
@@ -80,15 +77,23 @@ pub(crate) async fn night(
 
 /// Works on what was planned.
 pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let settings = &settings.with(args.work.workers, args.work.pixel_memory)?;
+    let settings = &settings.with(&args.work)?;
     let source = open(&args.source).await?;
     source.check().await?;
     let place = source.identity();
-    let desk = desk(settings, source, &args.work.out).await?;
+    let meter = Meter::default();
+    let desk = desk(settings, source, &args.work.out, &meter).await?;
     let ledger = open_to_work(settings).await?;
+    let crew = crew(&args.work, settings)?;
+    if let Some(address) = args.listen {
+        let source = ledger.source(&place).await?;
+        let (own, schedule, typed) = (settings.clone(), crew.schedule.clone(), args.work.deadline.clone());
+        let deadline = move || own.ends(typed.as_ref(), &schedule, Timestamp::now()).ok().flatten();
+        listen(address, meter, ledger.clone(), desk.clone(), source, Box::new(deadline)).await?;
+    }
     let stop = stopped_by_signals();
     let shown = Shown::new(global);
-    let shift = Shift { ledger, desk, crew: crew(settings), place, drain: args.drain };
+    let shift = Shift { ledger, desk, crew, place, drain: args.drain };
     let (ending, counts) = shift.run(stop, |p| shown.tell(p)).await?;
     shown.close();
     out(&format!(
@@ -100,40 +105,69 @@ pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global
         counts.unfinished()
     ))?;
     // Told to stop is how a worker ends; what is left is for the next one.
-    Ok(if args.drain && ending == Ending::Interrupted { exit::INTERRUPTED } else { exit::DONE })
+    Ok(match ending {
+        Ending::Interrupted if args.drain => exit::INTERRUPTED,
+        Ending::Late => exit::LATE,
+        Ending::Done | Ending::Interrupted => exit::DONE,
+    })
+}
+
+/// What photos are read with.
+pub(crate) fn plan_settings(settings: &Config) -> anyhow::Result<PlanSettings> {
+    let protocol = settings.protocol()?;
+    Ok(PlanSettings {
+        protocol_digest: protocol.digest(),
+        protocol_id: protocol.id,
+        program_version: VERSION.to_owned(),
+        night_id: None,
+        rescore: false,
+    })
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A pixel process that has said nothing for so long is given up, before its photo's time is over.
+const WALL_LIMIT: Duration = Duration::from_secs(50);
 
 async fn open_to_work(settings: &Config) -> anyhow::Result<Ledger> {
     Ledger::open(&settings.db).await.with_context(|| format!("the database {}", without_password(&settings.db)))
 }
 
-/// The machine and the process, so that ops find it.
-fn crew(settings: &Config) -> Crew {
+/// Named by the machine and the process, so that ops find it.
+fn crew(args: &WorkArgs, settings: &Config) -> anyhow::Result<Crew> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Crew { workers: settings.workers(), name: format!("{host}-{}", std::process::id()) }
+    let schedule = settings.schedule(args.now)?;
+    Ok(Crew {
+        workers: settings.workers(),
+        name: format!("{host}-{}", std::process::id()),
+        deadline: settings.ends(args.deadline.as_ref(), &schedule, Timestamp::now())?,
+        schedule,
+    })
 }
 
-async fn desk(settings: &Config, source: Arc<dyn PhotoStore>, out: &str) -> anyhow::Result<Arc<Desk>> {
+async fn desk(settings: &Config, source: Arc<dyn PhotoStore>, out: &str, meter: &Meter) -> anyhow::Result<Arc<Desk>> {
     let pictures = match out {
         "none" => None,
-        place => Some(open_output(place).await.context("the place for derived pictures")?),
+        place => {
+            let store = open_output(place).await.context("the place for derived pictures")?;
+            Some(Metered::over(store, meter))
+        }
     };
     let protocol = settings.protocol()?;
     let pixel = PixelSettings {
         program: std::env::current_exe().context("cannot find this program's own file")?,
         processes: settings.workers(),
         memory_bytes: settings.pixel_memory_mib << 20,
+        budget_bytes: settings.budget_bytes(),
         cpu_limit: Duration::from_secs(settings.pixel_cpu_s),
-        wall_limit: Duration::from_secs(80),
+        wall_limit: WALL_LIMIT,
     };
     let how = DeskSettings {
         protocol: protocol.clone(),
         calibration: settings.calibration()?,
         program_version: VERSION.to_owned(),
     };
-    Ok(Arc::new(Desk::new(source, pictures, PixelPool::new(pixel, protocol), how)))
+    let pixels = PixelPool::new(pixel, protocol, meter.clone());
+    Ok(Arc::new(Desk::new(Metered::over(source, meter), pictures, pixels, how, meter.clone())))
 }
 
 /// A source as the ledger names it. A folder that has moved can no longer be asked where it is.

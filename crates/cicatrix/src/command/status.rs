@@ -1,51 +1,186 @@
-//! `status`: where the work stands, on one screen.
+//! `status`: where the work stands, on one screen; `--watch` draws it anew.
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
-use cicatrix_ledger::{State, Table};
+use cicatrix_ledger::{ClinicTonight, Counts, Ledger, State, Tonight, without_password};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::args::Global;
+use crate::args::{Global, StatusArgs};
 use crate::command::export::open_existing;
-use crate::command::jobs::rows;
+use crate::command::jobs::told_pause;
 use crate::config::Config;
 use crate::exit;
-use crate::print::{TextTable, out};
+use crate::print::{TextTable, out, plain};
 
-pub(crate) async fn status(settings: &Config, global: &Global) -> anyhow::Result<u8> {
+const REDRAW: Duration = Duration::from_secs(2);
+/// Lines of each list: so many that a screen of 24 lines holds all.
+const CLINICS: usize = 8;
+const REASONS: usize = 4;
+
+pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let ledger = open_existing(&settings.db).await?;
-    let counts = ledger.counts(None).await?;
-    let mut reasons: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for row in rows(&ledger, Table::Photos, &[], &["state", "reason"]).await? {
-        if !row[1].is_empty() && row[0] != State::Measured.name() {
-            *reasons.entry((row[0].clone(), row[1].clone())).or_default() += 1;
-        }
-    }
-    let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
-    for row in rows(&ledger, Table::Changes, &[("measure", "psi")], &["verdict"]).await? {
-        *verdicts.entry(row[0].clone()).or_default() += 1;
-    }
     if global.json {
-        let reasons: Vec<_> = reasons.iter().map(|((s, r), n)| json!({"state": s, "reason": r, "n": n})).collect();
-        out(&json!({"counts": counts, "reasons": reasons, "verdicts": verdicts}).to_string())?;
+        return as_json(&ledger, args, settings).await;
+    }
+    if !args.watch {
+        out(screen(&ledger, args, settings, usize::MAX).await?.trim_end())?;
+        out(&verdicts(&ledger).await?)?;
         return Ok(exit::DONE);
     }
-    let mut states = TextTable::new(&["photos", "state"]);
-    for state in State::ALL.into_iter().filter(|s| counts.of(*s) > 0) {
-        states.push(vec![counts.of(state).to_string(), state.name().to_owned()]);
+    if !std::io::stdout().is_terminal() {
+        return Err(exit::bad_usage("--watch draws on a terminal; without one say 'cicatrix status --json'"));
     }
-    out(states.to_string().trim_end())?;
-    if !reasons.is_empty() {
-        let mut text = TextTable::new(&["photos", "state", "reason"]);
-        for ((state, reason), n) in reasons {
-            text.push(vec![n.to_string(), state, reason]);
+    loop {
+        let screen = match screen(&ledger, args, settings, CLINICS).await {
+            Ok(screen) => screen,
+            Err(error) => format!("{error:#}; trying again\n"),
+        };
+        // To the top, each line to its end, and all below.
+        let drawn = screen.replace('\n', "\x1b[K\n");
+        write!(std::io::stdout(), "\x1b[H{drawn}\x1b[J")?;
+        std::io::stdout().flush()?;
+        tokio::select! {
+            () = tokio::time::sleep(REDRAW) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(exit::DONE),
         }
-        out(&format!("\n{text}"))?;
     }
-    let mut text = TextTable::new(&["sessions", "verdict"]);
-    for (verdict, n) in verdicts {
-        text.push(vec![n.to_string(), verdict]);
+}
+
+async fn screen(ledger: &Ledger, args: &StatusArgs, settings: &Config, clinics: usize) -> anyhow::Result<String> {
+    let now = Timestamp::now();
+    let tonight = ledger.tonight(now - args.within).await?;
+    let mut lines = vec![format!("{}  {}", local(now), without_password(&settings.db))];
+    lines.extend(tonight.pauses.iter().map(told_pause));
+    lines.extend(summary(&tonight, settings, now)?);
+    lines.push(String::new());
+    lines.extend(clinic_lines(&tonight, clinics));
+    lines.push(String::new());
+    lines.extend(reason_lines(&tonight));
+    lines.extend(
+        tonight
+            .workers
+            .iter()
+            .take(CLINICS)
+            .map(|(worker, n, since)| plain(&format!("in work: {n} by {worker}, the oldest since {since}"))),
+    );
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Counts, pace and when it will be over.
+fn summary(tonight: &Tonight, settings: &Config, now: Timestamp) -> anyhow::Result<Vec<String>> {
+    let counts = &tonight.counts;
+    let told = |states: &[State]| {
+        let told: Vec<String> = states.iter().map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
+        told.join(", ")
+    };
+    let open = [State::Running, State::Ready, State::Scheduled, State::WaitingForBaseline];
+    let ended = [State::Measured, State::NotMeasurable, State::Quarantined, State::Failed, State::Cancelled];
+    let mut lines = vec![format!("open   {}", told(&open)), format!("ended  {}", told(&ended))];
+    if counts.unfinished() > 0 {
+        let end = match tonight.pace.eta() {
+            Some(eta) => format!("{:.0} a minute, all done {}", tonight.pace.per_minute, local(eta)),
+            None => "nothing has ended in the last ten minutes".to_owned(),
+        };
+        let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
+        let late = |deadline| tonight.pace.eta().is_none_or(|eta| eta > deadline);
+        let deadline = deadline.map_or(String::new(), |deadline| {
+            format!("; deadline {}{}", local(deadline), if late(deadline) { ", WILL BE MISSED" } else { "" })
+        });
+        lines.push(format!("pace   {end}{deadline}"));
     }
-    out(&format!("\n{}", text.to_string().trim_end()))?;
+    Ok(lines)
+}
+
+/// The clinics with most open, one a line.
+fn clinic_lines(tonight: &Tonight, most: usize) -> Vec<String> {
+    let mut clinics: Vec<(&String, &ClinicTonight)> = tonight.clinics.iter().collect();
+    clinics.sort_by_key(|(clinic, own)| (std::cmp::Reverse(own.counts.unfinished()), (*clinic).clone()));
+    let mut table = TextTable::new(&["clinic", "open", "running", "measured", "retake", "set aside", "failed", "held"]);
+    let row = |name: String, counts: &Counts, held: String| {
+        let cells = [
+            counts.unfinished(),
+            counts.running,
+            counts.measured,
+            counts.not_measurable,
+            counts.quarantined,
+            counts.failed,
+        ];
+        [vec![name], cells.iter().map(ToString::to_string).collect(), vec![held]].concat()
+    };
+    for (clinic, own) in clinics.iter().take(most) {
+        table.push(row((*clinic).clone(), &own.counts, own.held.clone().unwrap_or_default()));
+    }
+    let mut lines: Vec<String> =
+        if table.is_empty() { vec![] } else { table.to_string().lines().map(str::to_owned).collect() };
+    if clinics.len() > most {
+        lines.push(format!("… and {} clinics more", clinics.len() - most));
+    }
+    lines
+}
+
+fn reason_lines(tonight: &Tonight) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (state, reason, n) in &tonight.reasons {
+        reasons.entry(state).or_default().push(format!("{n} {}", reason.as_deref().unwrap_or("error")));
+    }
+    let line = |(state, mut told): (&str, Vec<String>)| {
+        let more = told.len().saturating_sub(REASONS);
+        told.truncate(REASONS);
+        let more = if more > 0 { format!(" and {more} reasons more") } else { String::new() };
+        format!("{state}: {}{more}", told.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
+}
+
+/// How many sessions have which verdict, of the primary measure.
+async fn verdicts(ledger: &Ledger) -> anyhow::Result<String> {
+    let mut table = TextTable::new(&["sessions", "verdict"]);
+    for (verdict, n) in ledger.verdicts().await? {
+        table.push(vec![n.to_string(), verdict]);
+    }
+    Ok(if table.is_empty() { String::new() } else { format!("\n{}", table.to_string().trim_end()) })
+}
+
+async fn as_json(ledger: &Ledger, args: &StatusArgs, settings: &Config) -> anyhow::Result<u8> {
+    let now = Timestamp::now();
+    let tonight = ledger.tonight(now - args.within).await?;
+    let reasons: Vec<_> = tonight.reasons.iter().map(|(s, r, n)| json!({ "state": s, "reason": r, "n": n })).collect();
+    let clinics: BTreeMap<_, _> = tonight
+        .clinics
+        .iter()
+        .map(|(clinic, own)| (clinic, json!({ "counts": own.counts, "held": own.held })))
+        .collect();
+    let pauses: Vec<_> = tonight
+        .pauses
+        .iter()
+        .map(|p| json!({ "clinic": p.clinic, "paused_at": p.paused_at, "who": p.by.who, "why": p.by.why }))
+        .collect();
+    let workers: Vec<_> =
+        tonight.workers.iter().map(|(w, n, since)| json!({ "worker": w, "running": n, "since": since })).collect();
+    let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
+    let told = json!({
+        "counts": tonight.counts,
+        "clinics": clinics,
+        "reasons": reasons,
+        "verdicts": ledger.verdicts().await?.into_iter().collect::<BTreeMap<_, _>>(),
+        "pauses": pauses,
+        "workers": workers,
+        "per_minute": tonight.pace.per_minute,
+        "eta": tonight.pace.eta(),
+        "deadline": deadline,
+    });
+    out(&told.to_string())?;
     Ok(exit::DONE)
+}
+
+/// By this machine's clock; with the day where it is not today.
+fn local(at: Timestamp) -> String {
+    let zone = TimeZone::system();
+    let zoned = at.to_zoned(zone.clone());
+    let is_near = at.duration_since(Timestamp::now()).abs() < SignedDuration::from_hours(20);
+    zoned.strftime(if is_near { "%H:%M %Z" } else { "%Y-%m-%d %H:%M %Z" }).to_string()
 }

@@ -62,8 +62,8 @@ pub(super) struct Task {
 pub(super) enum Act {
     Conclude { reason: Reason, detail: String },
     Create { baseline: i64, opening: Opening },
-    Reopen { run_id: i64, is_baseline: bool, opening: Opening },
-    Release { run_id: i64, job_id: Option<i64> },
+    Reopen { run_id: i64, opening: Opening },
+    Release { run_id: i64 },
     Revive { run_id: i64 },
 }
 
@@ -132,6 +132,9 @@ pub(super) fn decide(facts: &Facts) -> Plan {
 }
 
 fn baseline_of<'a>(sessions: &[&'a SessionFact]) -> Baseline<'a> {
+    if let Some(pinned) = sessions.iter().copied().find(|session| session.is_pinned) {
+        return Baseline::Session(pinned);
+    }
     let mut flagged: Vec<&SessionFact> = sessions.iter().copied().filter(|session| session.flagged).collect();
     if flagged.iter().any(|session| !session.is_gone) {
         flagged.retain(|session| !session.is_gone);
@@ -277,8 +280,8 @@ fn conclude(facts: &Facts, photo: &PhotoFact, reason: Reason, detail: String) ->
 }
 
 fn reading(facts: &Facts, photo: &PhotoFact, baseline: i64) -> Decided {
-    let is_baseline = photo.photo_id == baseline;
-    let opening = if is_baseline { Opening::Ready } else { Opening::of_follower(facts.own_state(baseline)) };
+    let opening =
+        if photo.photo_id == baseline { Opening::Ready } else { Opening::of_follower(facts.own_state(baseline)) };
     let Some(run) = facts.run(photo.photo_id, baseline) else {
         return (None, Some(Act::Create { baseline, opening }));
     };
@@ -287,9 +290,9 @@ fn reading(facts: &Facts, photo: &PhotoFact, baseline: i64) -> Decided {
         if reason == Reason::ViewMissing.code() || reason == Reason::BaselineMissing.code());
     let act = match run.state {
         // It ended because an object was gone, and was replaced by a verdict that says so; now the object is back.
-        State::NotMeasurable if was_lost && !run.is_current => Some(Act::Reopen { run_id, is_baseline, opening }),
-        State::Superseded => Some(Act::Reopen { run_id, is_baseline, opening }),
-        State::WaitingForBaseline if opening == Opening::Ready => Some(Act::Release { run_id, job_id: run.job_id }),
+        State::NotMeasurable if was_lost && !run.is_current => Some(Act::Reopen { run_id, opening }),
+        State::Superseded => Some(Act::Reopen { run_id, opening }),
+        State::WaitingForBaseline if opening == Opening::Ready => Some(Act::Release { run_id }),
         _ if !run.is_current => Some(Act::Revive { run_id }),
         _ => None,
     };
@@ -305,6 +308,7 @@ mod tests {
             session_id: id,
             session: key.parse().unwrap(),
             flagged: false,
+            is_pinned: false,
             is_baseline: false,
             is_gone: false,
             sessions_before: 0,
@@ -421,6 +425,14 @@ mod tests {
         facts.runs.clear();
         facts.photos[0].refused = Some((Reason::ViewMissing, "not there".to_owned()));
         assert_eq!(concluded(&facts), [(10, Reason::ViewMissing), expected[0], expected[1]]);
+    }
+
+    #[test]
+    fn a_session_that_a_person_chose_goes_before_a_flag() {
+        let mut facts = course();
+        facts.sessions[0].flagged = true;
+        facts.sessions[1].is_pinned = true;
+        assert_eq!(acts(&facts)[2], "20 Create { baseline: 20, opening: Ready }");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct SessionFact {
     pub(super) session_id: i64,
     pub(super) session: SessionKey,
     pub(super) flagged: bool,
+    /// A person made it the baseline.
+    pub(super) is_pinned: bool,
     /// What the last plan chose.
     pub(super) is_baseline: bool,
     pub(super) is_gone: bool,
@@ -156,7 +158,7 @@ impl Facts {
 
 async fn load_sessions(tx: &mut Tx, clinic: &str, patient: &str) -> Result<Vec<SessionFact>, LedgerError> {
     let rows = query(
-        "SELECT session_id, session, flagged_baseline, is_baseline, (gone_at IS NOT NULL) AS is_gone, sessions_before,
+        "SELECT session_id, session, flagged_baseline, (pinned_at IS NOT NULL) AS is_pinned, is_baseline, (gone_at IS NOT NULL) AS is_gone, sessions_before,
                 problem_reason, problem_detail
            FROM session WHERE clinic_id = $1 AND patient_id = $2 ORDER BY session",
     )
@@ -170,6 +172,7 @@ async fn load_sessions(tx: &mut Tx, clinic: &str, patient: &str) -> Result<Vec<S
             session_id: row.get("session_id")?,
             session: read(&row.get::<String>("session")?, "session")?,
             flagged: row.get("flagged_baseline")?,
+            is_pinned: row.get("is_pinned")?,
             is_baseline: row.get("is_baseline")?,
             is_gone: row.get("is_gone")?,
             sessions_before: row.get::<Option<u32>>("sessions_before")?.unwrap_or(0),

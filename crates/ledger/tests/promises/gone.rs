@@ -291,9 +291,10 @@ async fn a_result_under_another_protocol_than_its_baseline_is_not_kept() {
     let sessions = course(1);
     night(&ledger, &sessions, Fake::good()).await;
     night(&ledger, &sessions[..2], Fake::good()).await;
-    let other = PlanSettings { protocol_digest: "d2".to_owned(), ..how() };
+    let other = PlanSettings { protocol_digest: "d2".to_owned(), rescore: true, ..how() };
     ledger.plan_patient(&clinic(), &patient(PATIENT), &other).await.unwrap();
-    drain(&ledger, Fake::good()).await;
+    let of_other = WorkSettings { protocol_digest: "d2".to_owned(), ..settings(here(&ledger).await) };
+    drain_with(&ledger, Fake::good(), of_other).await;
     assert_eq!(sessions_of_changes(&ledger).await, ["2026-01-10-01", "2026-02-10-01"]);
 }
 

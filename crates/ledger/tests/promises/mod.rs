@@ -1,6 +1,7 @@
 //! What the ledger promises on every database, with a handler that reads no pixels.
 
 mod gone;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cicatrix_ledger::{
-    Cell, Counts, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Selection,
-    SessionUpload, SourceId, StartedRun, State, Table, Unseen, Verdict, WorkSettings,
+    By, Cell, Counts, Filter, Handler, HandlerError, Ledger, LedgerError, Line, PhotoUpload, PlanSettings, Schedule,
+    Selection, SessionUpload, SourceId, StartedRun, State, Table, Unseen, Verdict, WorkSettings,
 };
 use cicatrix_model::{
     Change, ChangeVerdict, ClinicId, GateReading, GateVerdict, Measure, Observation, PatientId, QualityTier, Reason,
@@ -225,7 +226,16 @@ fn how() -> PlanSettings {
         protocol_digest: "d1".to_owned(),
         program_version: "0.1.0".to_owned(),
         night_id: None,
+        rescore: false,
     }
+}
+
+fn by() -> By {
+    By { who: "ops".to_owned(), why: Some("a test".to_owned()) }
+}
+
+pub(crate) fn in_state(state: State) -> Selection {
+    Selection::Matching(Filter { state: Some(state), ..Filter::default() })
 }
 
 /// The one source of most tests.
@@ -250,18 +260,28 @@ pub(crate) fn course(shots: u16) -> Vec<SessionUpload> {
 }
 
 pub(crate) fn settings(source: SourceId) -> WorkSettings {
-    WorkSettings { source, workers: 4, worker_name: "test".to_owned(), job_timeout: Duration::from_secs(30) }
+    WorkSettings {
+        source,
+        protocol_digest: how().protocol_digest,
+        program_version: how().program_version,
+        workers: 4,
+        worker_name: "test".to_owned(),
+        job_timeout: Duration::from_secs(30),
+        schedule: Schedule::default(),
+    }
 }
 
 /// Works until nothing is open.
 pub(crate) async fn drain(ledger: &Ledger, handler: Arc<dyn Handler>) -> Counts {
+    let how = settings(here(ledger).await);
+    drain_with(ledger, handler, how).await
+}
+
+pub(crate) async fn drain_with(ledger: &Ledger, handler: Arc<dyn Handler>, how: WorkSettings) -> Counts {
     let stop = CancellationToken::new();
     let working = tokio::spawn({
         let (ledger, stop) = (ledger.clone(), stop.clone());
-        async move {
-            let how = settings(here(&ledger).await);
-            ledger.work(handler, how, stop).await
-        }
+        async move { ledger.work(handler, how, stop).await }
     });
     for _ in 0..600 {
         if ledger.counts(None).await.unwrap().unfinished() == 0 {
@@ -528,8 +548,14 @@ async fn a_bug_fails_the_run_after_three_tries_and_an_operator_can_retry_it() {
     assert_eq!(ends(&ledger).await, ["failed"]);
     assert_eq!(handler.assessed.load(Ordering::SeqCst), 3);
 
-    let failed = Selection::InState { state: State::Failed, reason: None };
-    assert_eq!(ledger.retry(&failed).await.unwrap(), 1);
+    assert_eq!(ledger.retry(&in_state(State::Failed), &by(), &how()).await.unwrap(), 1);
+    let events = rows(&ledger, Table::Events).await;
+    let told: Vec<(String, String)> = events
+        .iter()
+        .filter(|event| text(event, "kind") == "retried")
+        .map(|event| (text(event, "who"), text(event, "detail")))
+        .collect();
+    assert_eq!(told, [("ops".to_owned(), "a test".to_owned())]);
     drain(&ledger, Fake::good()).await;
     assert_eq!(ends(&ledger).await, ["measured"]);
 }
@@ -728,12 +754,10 @@ async fn a_course_that_began_before_the_first_photos_has_no_baseline() {
 async fn cancelling_a_baseline_cancels_those_that_wait_for_it() {
     let Some((_database, ledger)) = ledger().await else { return };
     upload(&ledger, &course(1)).await;
-    let ready = Selection::InState { state: State::Ready, reason: None };
-    assert_eq!(ledger.cancel(&ready).await.unwrap(), 3);
+    assert_eq!(ledger.cancel(&in_state(State::Ready), &by()).await.unwrap(), 3);
     assert_eq!(ledger.counts(None).await.unwrap().cancelled, 3);
 
-    let cancelled = Selection::InState { state: State::Cancelled, reason: None };
-    assert_eq!(ledger.retry(&cancelled).await.unwrap(), 3);
+    assert_eq!(ledger.retry(&in_state(State::Cancelled), &by(), &how()).await.unwrap(), 3);
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
 }
 
@@ -743,28 +767,82 @@ async fn a_run_that_is_named_and_does_not_exist_is_an_error_and_touches_no_other
     upload(&ledger, &course(1)).await;
     let first: i64 = text(&rows(&ledger, Table::Photos).await[0], "run_id").parse().unwrap();
     let named = Selection::Runs(vec![first, 4711]);
-    assert!(matches!(ledger.cancel(&named).await, Err(LedgerError::NoSuchRun(4711))));
-    assert!(matches!(ledger.retry(&named).await, Err(LedgerError::NoSuchRun(4711))));
+    assert!(matches!(ledger.cancel(&named, &by()).await, Err(LedgerError::NoSuchRun(4711))));
+    assert!(matches!(ledger.retry(&named, &by(), &how()).await, Err(LedgerError::NoSuchRun(4711))));
     assert_eq!(ends(&ledger).await, ["ready", "waiting_for_baseline", "waiting_for_baseline"]);
-    let failed = Selection::InState { state: State::Failed, reason: None };
-    assert_eq!(ledger.retry(&failed).await.unwrap(), 0);
+    assert_eq!(ledger.retry(&in_state(State::Failed), &by(), &how()).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_protocol_reads_all_photos_again_and_the_old_one_can_be_switched_back() {
+async fn another_protocol_reads_photos_again_when_it_is_asked_to_and_the_old_rows_stay() {
     let Some((_database, ledger)) = ledger().await else { return };
     upload(&ledger, &course(1)).await;
     drain(&ledger, Fake::good()).await;
     let other = PlanSettings { protocol_digest: "d2".to_owned(), ..how() };
     let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &other).await.unwrap();
+    assert!(!planned.changed(), "a result stays until somebody asks for another one: {planned:?}");
+
+    let again = PlanSettings { rescore: true, ..other.clone() };
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &again).await.unwrap();
     assert_eq!((planned.ready, planned.waiting, planned.retired), (1, 2, 3));
-    drain(&ledger, Fake::good()).await;
+    // Only a worker of that protocol reads them.
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop, how) = (ledger.clone(), stop.clone(), settings(here(&ledger).await));
+        async move { ledger.work(Fake::good(), how, stop).await }
+    });
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    stop.cancel();
+    working.await.unwrap().unwrap();
+    assert_eq!(ends(&ledger).await, ["ready", "waiting_for_baseline", "waiting_for_baseline"]);
+
+    let of_other = WorkSettings { protocol_digest: "d2".to_owned(), ..settings(here(&ledger).await) };
+    drain_with(&ledger, Fake::good(), of_other).await;
     assert_eq!(rows(&ledger, Table::Observations).await.len(), 3);
 
-    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &how()).await.unwrap();
+    let back = PlanSettings { rescore: true, ..how() };
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &back).await.unwrap();
     assert_eq!((planned.revived, planned.retired), (3, 3));
     assert_eq!(ledger.refresh_changes(&*Fake::good()).await.unwrap(), 1);
     assert_eq!(rows(&ledger, Table::Changes).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_new_of_a_patient_is_read_with_all_the_rest_by_one_method() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)[..2]).await;
+    drain(&ledger, Fake::good()).await;
+    let other = PlanSettings { program_version: "0.2.0".to_owned(), ..how() };
+    ledger.record_session(here(&ledger).await, &course(1)[2]).await.unwrap();
+    let planned = ledger.plan_patient(&clinic(), &patient(PATIENT), &other).await.unwrap();
+    assert_eq!((planned.ready, planned.waiting, planned.retired), (1, 2, 2));
+    let of_other = WorkSettings { program_version: "0.2.0".to_owned(), ..settings(here(&ledger).await) };
+    drain_with(&ledger, Fake::good(), of_other).await;
+    let photos = rows(&ledger, Table::Photos).await;
+    assert!(photos.iter().all(|photo| text(photo, "program_version") == "0.2.0"), "{photos:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_can_choose_another_baseline_and_take_the_choice_back() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)).await;
+    drain(&ledger, Fake::good()).await;
+    let before = dump(&ledger, Table::Changes).await;
+    let pin = async |session: Option<&str>| {
+        let session = session.map(|key| key.parse().unwrap());
+        ledger.pin_baseline(&clinic(), &patient(PATIENT), session, &by(), &how()).await
+    };
+    assert!(matches!(pin(Some("2026-07-01-01")).await, Err(LedgerError::NoSuchSession { .. })));
+    assert_eq!(pin(Some("2026-02-10-01")).await.unwrap().runs(), 3);
+    drain(&ledger, Fake::good()).await;
+    let photos = rows(&ledger, Table::Photos).await;
+    let references: Vec<String> = photos.iter().map(|row| text(row, "is_reference")).collect();
+    assert_eq!(references, ["0", "1", "0"]);
+    assert_eq!(text(&rows(&ledger, Table::Actions).await[0], "detail"), format!("{PATIENT}: 2026-02-10-01"));
+
+    assert_eq!(pin(None).await.unwrap().revived, 3);
+    ledger.refresh_changes(&*Fake::good()).await.unwrap();
+    assert_eq!(dump(&ledger, Table::Changes).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,13 +18,13 @@ use aws_types::service_config::ServiceConfigKey;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One try, up to the head of the answer.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// All tries together, up to the head of the answer.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
 /// One body, which the SDK's limits do not cover.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long a body may stand still: clinics' lines do.
-const STALL_GRACE: Duration = Duration::from_secs(20);
+/// How long a body may stand still before it is fetched again.
+const STALL_GRACE: Duration = Duration::from_secs(8);
 const ATTEMPTS: u32 = 5;
 
 /// The one place that says which defaults of the SDK this program was tested with.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, prepare};
+use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, frame_pixels, prepare};
 
 use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
 use crate::pixel::sandbox::{Confinement, allow_cpu_time};
@@ -77,6 +77,10 @@ impl Bench {
             return (PixelReply::Broken("no protocol was given".to_owned()), vec![]);
         };
         match request {
+            Request::Look { extension } => {
+                let pixels = frame_pixels(bytes, &extension, &protocol).unwrap_or(0);
+                (PixelReply::Size { pixels }, vec![])
+            }
             Request::Prepare { reference, facts } => (self.prepare(reference, &facts, bytes, &protocol), vec![]),
             Request::Assess { reference, facts, itself, pictures } => {
                 let Some((_, kept)) = self.kept.iter().find(|(name, _)| *name == reference) else {

@@ -17,6 +17,8 @@ pub struct PhotoFacts {
 pub(crate) enum Request {
     /// First message: how to assess.
     Protocol(Box<Protocol>),
+    /// Say how large a frame is, from its header. One part: the file.
+    Look { extension: String },
     /// Prepare a baseline and keep it under this name. One part: the file.
     Prepare { reference: String, facts: PhotoFacts },
     /// Assess a photo against a kept baseline. One part: the file.
@@ -29,6 +31,10 @@ pub enum PixelReply {
     /// It is ready; says how it is confined.
     Ready {
         confinement: String,
+    },
+    /// Pixels of a frame; 0 of a file that is none.
+    Size {
+        pixels: u64,
     },
     Prepared,
     /// The baseline cannot be one.

@@ -16,6 +16,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::memory::{Budget, need};
+use crate::meter::Meter;
 use crate::pixel::child::KEPT;
 use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
 
@@ -28,6 +30,8 @@ pub struct PixelSettings {
     pub processes: usize,
     /// Address space of each, bytes.
     pub memory_bytes: u64,
+    /// Memory that all photos in work may take together, bytes.
+    pub budget_bytes: u64,
     /// CPU time that one photo may take. A 24 MP pair takes about 3 s.
     pub cpu_limit: Duration,
     /// Wall time after which a process is given up whatever it does.
@@ -41,6 +45,8 @@ pub struct PixelJob {
     pub reference: String,
     pub bytes: Bytes,
     pub facts: PhotoFacts,
+    /// Size of the baseline's file, bytes.
+    pub baseline_bytes: u64,
     pub itself: bool,
     pub pictures: bool,
 }
@@ -76,8 +82,13 @@ pub enum PixelError {
 pub struct PixelPool {
     settings: PixelSettings,
     protocol: Protocol,
-    idle: Mutex<Vec<Worker>>,
+    /// Processes without work, and the memory that each keeps, bytes.
+    idle: Mutex<Vec<(Worker, u64)>>,
     places: Semaphore,
+    budget: Budget,
+    /// A process that only reads how large photos are; there while the budget is short.
+    looker: tokio::sync::Mutex<Option<Worker>>,
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -90,9 +101,11 @@ struct Worker {
 }
 
 impl PixelPool {
-    pub fn new(settings: PixelSettings, protocol: Protocol) -> Self {
+    pub fn new(settings: PixelSettings, protocol: Protocol, meter: Meter) -> Self {
         let places = Semaphore::new(settings.processes.max(1));
-        Self { settings, protocol, idle: Mutex::new(Vec::new()), places }
+        let budget = Budget::new(settings.budget_bytes, meter.clone());
+        let looker = tokio::sync::Mutex::default();
+        Self { settings, protocol, idle: Mutex::default(), places, budget, looker, meter }
     }
 
     /// Assesses a photo. `baseline` is asked for only when the process does not have it ready.
@@ -101,15 +114,40 @@ impl PixelPool {
         F: Future<Output = anyhow::Result<(Bytes, PhotoFacts)>>,
     {
         let _place = self.places.acquire().await.map_err(|e| PixelError::Bug(e.to_string()))?;
+        let assessed = self.within_budget(job, baseline).await;
+        if let Err(error) = &assessed {
+            match error {
+                PixelError::TookTooLong(_) => self.meter.restarted("too_long"),
+                PixelError::OutOfMemory => self.meter.restarted("memory"),
+                PixelError::Died(_) => self.meter.restarted("died"),
+                PixelError::Baseline(_) | PixelError::Bug(_) => {}
+            }
+        }
+        assessed
+    }
+
+    async fn within_budget<F>(&self, job: &PixelJob, baseline: F) -> Result<PixelOutcome, PixelError>
+    where
+        F: Future<Output = anyhow::Result<(Bytes, PhotoFacts)>>,
+    {
+        let need = self.need(job).await?;
+        let _held = match need {
+            Some(bytes) => Some(self.budget.hold(bytes).await),
+            None => None,
+        };
         let mut worker = match self.take(&job.reference) {
             Some(worker) => worker,
-            None => self.spawn().await.map_err(|e| PixelError::Bug(format!("failed to start a pixel process: {e}")))?,
+            None => self.spawn().await.map_err(cannot_start)?,
         };
+        if need.is_some() {
+            self.thin_out();
+        }
         // Dropped half-way, the worker is killed with what it holds: a late answer never meets another photo.
         let outcome = self.converse(&mut worker, job, baseline).await;
         match outcome {
             Ok(outcome) => {
-                self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(worker);
+                let kept = worker.process.id().and_then(memory_of).unwrap_or_default();
+                self.idle().push((worker, kept));
                 Ok(outcome)
             }
             Err(Failure::Silent(error)) => Err(self.post_mortem(worker, &error).await),
@@ -117,14 +155,53 @@ impl PixelPool {
         }
     }
 
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Worker, u64)>> {
+        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Memory that a photo needs; none when nobody has to ask, since the largest that are allowed fit all at once.
+    async fn need(&self, job: &PixelJob) -> Result<Option<u64>, PixelError> {
+        if self.budget.holds(self.settings.processes, self.protocol.limits.max_pixels) {
+            return Ok(None);
+        }
+        let mut looker = self.looker.lock().await;
+        let mut worker = match looker.take() {
+            Some(worker) => worker,
+            None => self.spawn().await.map_err(cannot_start)?,
+        };
+        let request = Request::Look { extension: job.facts.extension.clone() };
+        match self.ask(&mut worker, &request, &job.bytes).await {
+            Ok((PixelReply::Size { pixels }, _)) => {
+                *looker = Some(worker);
+                // The baseline is as large, unless its file says otherwise.
+                let larger = job.baseline_bytes as f64 / job.bytes.len().max(1) as f64;
+                let pixels = (pixels as f64 * larger.max(1.0)).min(self.protocol.limits.max_pixels as f64);
+                Ok(Some(need(pixels as u64)))
+            }
+            Ok((other, _)) => Err(unexpected(&other).into()),
+            Err(Failure::Silent(error)) => Err(self.post_mortem(worker, &error).await),
+            Err(Failure::Told(error)) => Err(error),
+        }
+    }
+
+    /// Ends idle processes that keep more memory than is free, the largest first.
+    fn thin_out(&self) {
+        let mut idle = self.idle();
+        idle.sort_by_key(|(_, kept)| *kept);
+        while idle.iter().map(|(_, kept)| kept).sum::<u64>() > self.budget.free() {
+            idle.pop();
+        }
+    }
+
     /// An idle process, best one that has the baseline ready.
     fn take(&self, reference: &str) -> Option<Worker> {
-        let mut idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let warm = idle.iter().position(|w| w.kept.iter().any(|kept| kept == reference));
+        let mut idle = self.idle();
+        let warm = idle.iter().position(|(w, _)| w.kept.iter().any(|kept| kept == reference));
         match warm {
             Some(at) => Some(idle.swap_remove(at)),
             None => idle.pop(),
         }
+        .map(|(worker, _)| worker)
     }
 
     async fn spawn(&self) -> io::Result<Worker> {
@@ -243,6 +320,19 @@ enum Failure {
     Told(PixelError),
 }
 
+impl From<Failure> for PixelError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Silent(text) => PixelError::Died(text),
+            Failure::Told(error) => error,
+        }
+    }
+}
+
+fn cannot_start(error: io::Error) -> PixelError {
+    PixelError::Bug(format!("failed to start a pixel process: {error}"))
+}
+
 fn unexpected(reply: &PixelReply) -> Failure {
     let text = match reply {
         PixelReply::Broken(text) => format!("a pixel process broke: {text}"),
@@ -274,6 +364,12 @@ impl Worker {
         }
         Ok((reply, parts))
     }
+}
+
+/// Memory that a process keeps, bytes, where the system tells it as Linux does (`/proc/<pid>/statm`, pages of 4 KiB).
+fn memory_of(pid: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    Some(statm.split_whitespace().nth(1)?.parse::<u64>().ok()? * 4096)
 }
 
 fn cpu_time(process: &Child) -> Duration {

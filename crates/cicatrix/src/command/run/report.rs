@@ -15,6 +15,8 @@ pub(super) fn code(summary: &Summary) -> u8 {
     let counts = &summary.counts;
     if summary.ending == Ending::Interrupted {
         exit::INTERRUPTED
+    } else if summary.ending == Ending::Late {
+        exit::LATE
     } else if counts.failed > 0 {
         exit::BUG
     } else if !summary.refused.is_empty() {
@@ -44,7 +46,7 @@ pub(super) fn report(summary: &Summary, args: &RunArgs, settings: &Config, globa
 
 fn as_json(summary: &Summary) -> Value {
     json!({
-        "ending": match summary.ending { Ending::Done => "done", Ending::Interrupted => "interrupted" },
+        "ending": match summary.ending { Ending::Done => "done", Ending::Interrupted => "interrupted", Ending::Late => "late" },
         "photos_listed": summary.swept.photos,
         "sessions_listed": summary.swept.sessions,
         "patients_listed": summary.swept.patients,
@@ -119,6 +121,9 @@ fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
     match summary.ending {
         Ending::Done if args.dry_run => "the same command without --dry-run".to_owned(),
         Ending::Interrupted => "run the same command again to go on".to_owned(),
+        Ending::Late => {
+            format!("the deadline came with {} photos open; run the same command again to go on", counts.unfinished())
+        }
         Ending::Done if summary.is_emptied => "the same command, once the photos are back".to_owned(),
         Ending::Done if !summary.refused.is_empty() => "see above".to_owned(),
         // On a server others may be at it, and one who works beside them needs no sweep.

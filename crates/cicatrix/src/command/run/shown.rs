@@ -39,9 +39,13 @@ impl Shown {
                 let done = counts.total() - counts.unfinished() - counts.superseded;
                 self.bar.set_length(counts.total() - counts.superseded);
                 self.bar.set_position(done);
-                let listing = if swept { "" } else { ", still listing" };
+                let listing = if swept { String::new() } else { ", still listing".to_owned() };
+                let waiting = match counts.scheduled {
+                    0 => listing,
+                    n => format!(", {n} wait for their clinic's window or pause{listing}"),
+                };
                 let text = format!(
-                    "{} measured, {} to retake, {} quarantined{listing}",
+                    "{} measured, {} to retake, {} quarantined{waiting}",
                     counts.measured, counts.not_measurable, counts.quarantined
                 );
                 self.line(&format!("{done} of {} photos: {text}", counts.total() - counts.superseded));

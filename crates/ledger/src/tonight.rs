@@ -1,0 +1,187 @@
+//! Where the work stands, for people and for meters: what is open, what has ended lately, how fast it goes. Every question is
+//! answered by an index whose size is that of the answer's subject, not of the archive.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cicatrix_model::Measure;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::operator::Pause;
+use crate::sql::{query_as, query_scalar};
+use crate::{Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
+
+/// Over which the pace is taken.
+const PACE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Where the work stands.
+#[derive(Debug, Clone)]
+pub struct Tonight {
+    /// All current runs by state.
+    pub counts: Counts,
+    /// Clinics with something open, or something that ended since.
+    pub clinics: BTreeMap<String, ClinicTonight>,
+    /// Runs that gave no number and that nobody has taken off the lists: state, reason, how many; the most first.
+    pub reasons: Vec<(String, Option<String>, i64)>,
+    pub pauses: Vec<Pause>,
+    /// Who has photos in work, how many, and since when the oldest.
+    pub workers: Vec<(String, i64, String)>,
+    pub pace: Pace,
+}
+
+/// A clinic's open runs, and those that ended since.
+#[derive(Debug, Clone, Default)]
+pub struct ClinicTonight {
+    pub counts: Counts,
+    /// Why its photos are not begun.
+    pub held: Option<String>,
+}
+
+/// How fast it goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Runs that ended, by minute, over the last ten or since the first of them.
+    pub per_minute: f64,
+    /// Open runs.
+    pub open: u64,
+    pub at: Timestamp,
+}
+
+impl Pace {
+    /// When nothing is open any more at this pace; none while nothing moves.
+    pub fn eta(&self) -> Option<Timestamp> {
+        if self.open == 0 {
+            return Some(self.at);
+        }
+        let seconds = 60.0 * self.open as f64 / self.per_minute;
+        (seconds < 1e8).then(|| self.at + Duration::from_secs_f64(seconds))
+    }
+}
+
+impl Ledger {
+    /// Where the work stands, with what ended `since`.
+    pub async fn tonight(&self, since: Timestamp) -> Result<Tonight, LedgerError> {
+        let counts = self.counts(None).await?;
+        let reasons = query_as(
+            "SELECT state, reason, COUNT(*) FROM photo_run
+              WHERE is_current = 1 AND state IN ('not_measurable', 'quarantined', 'failed') AND dismissed_at IS NULL
+              GROUP BY state, reason ORDER BY 3 DESC, 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let workers = query_as(
+            "SELECT COALESCE(worker, ''), COUNT(*), COALESCE(MIN(started_at), '') FROM photo_run
+              WHERE is_current = 1 AND state = 'running' GROUP BY worker ORDER BY 1",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Tonight {
+            clinics: self.clinics_tonight(since).await?,
+            pauses: self.pauses().await?,
+            pace: self.pace(None, counts.unfinished()).await?,
+            counts,
+            reasons,
+            workers,
+        })
+    }
+
+    async fn clinics_tonight(&self, since: Timestamp) -> Result<BTreeMap<String, ClinicTonight>, LedgerError> {
+        let rows: Vec<(Option<String>, String, Option<String>, i64)> = query_as(
+            "SELECT g.clinic_id,
+                    CASE WHEN g.waits = 1 AND t.held IS NOT NULL THEN 'scheduled' ELSE g.state END,
+                    CASE WHEN g.waits = 1 THEN t.held END, g.n
+               FROM (SELECT source_id, clinic_id, state,
+                            CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END AS waits, COUNT(*) AS n
+                       FROM photo_run
+                      WHERE is_current = 1 AND state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
+                      GROUP BY 1, 2, 3, 4) AS g
+               LEFT JOIN turn t ON t.source_id = g.source_id AND t.clinic_id = g.clinic_id
+             UNION ALL
+             SELECT clinic_id, state, NULL, COUNT(*) FROM photo_run
+              WHERE is_current = 1 AND finished_at >= $1
+                AND state NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
+              GROUP BY clinic_id, state",
+        )
+        .bind(written(since))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut clinics: BTreeMap<String, ClinicTonight> = BTreeMap::new();
+        for (clinic, state, held, n) in rows {
+            let clinic = clinics.entry(clinic.unwrap_or_default()).or_default();
+            clinic.counts.add(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
+            clinic.held = clinic.held.take().or(held);
+        }
+        Ok(clinics)
+    }
+
+    /// How many sessions have which verdict, of the primary measure.
+    pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, LedgerError> {
+        query_as("SELECT verdict, COUNT(*) FROM session_change WHERE measure = $1 GROUP BY verdict ORDER BY verdict")
+            .bind(Measure::Psi.name())
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// How fast runs end, of a source or of all, with what is open.
+    pub async fn pace(&self, source: Option<SourceId>, open: u64) -> Result<Pace, LedgerError> {
+        let at = Timestamp::now();
+        let (ended, first): (i64, Option<String>) = query_as(
+            "SELECT COUNT(*), MIN(finished_at) FROM photo_run
+              WHERE is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)",
+        )
+        .bind(written(at - PACE))
+        .bind(source.map(|source| source.0))
+        .fetch_one(&self.pool)
+        .await?;
+        let first = first.and_then(|first| first.parse::<Timestamp>().ok());
+        let minutes = first.map_or(0.0, |first| at.duration_since(first).as_secs_f64() / 60.0).max(1.0 / 60.0);
+        Ok(Pace { per_minute: ended as f64 / minutes, open, at })
+    }
+
+    /// Since when the longest waiting run could have been begun and was not, of a source.
+    pub async fn oldest_ready(&self, source: SourceId) -> Result<Option<Timestamp>, LedgerError> {
+        let oldest: Option<String> = query_scalar(
+            "SELECT r.created_at FROM photo_run r
+               LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
+              WHERE r.source_id = $1 AND r.is_current = 1 AND r.state = 'ready'
+                AND r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') AND t.held IS NULL
+              ORDER BY r.created_at LIMIT 1",
+        )
+        .bind(source.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(oldest.and_then(|oldest| oldest.parse().ok()))
+    }
+
+    /// When a photo of each clinic was last measured, of a source.
+    pub async fn last_successes(&self, source: SourceId) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        let rows: Vec<(Option<String>, Option<String>)> = query_as(
+            "SELECT clinic_id, MAX(finished_at) FROM photo_run
+              WHERE source_id = $1 AND is_current = 1 AND state = 'measured' AND finished_at >= $2
+              GROUP BY clinic_id",
+        )
+        .bind(source.0)
+        .bind(written(Timestamp::now() - SignedDuration::from_hours(24 * 14)))
+        .fetch_all(&self.pool)
+        .await?;
+        let known = rows.into_iter().filter_map(|(clinic, at)| Some((clinic?, at?.parse().ok()?)));
+        Ok(known.collect())
+    }
+
+    /// Hands over the current runs that match, as [`Table::Photos`] shows them, the first planned first: at most `most`, those
+    /// behind run `after`. Returns how many.
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        after: i64,
+        most: u32,
+        each: &mut (dyn FnMut(Line<'_>) -> std::io::Result<()> + Send),
+    ) -> Result<u64, LedgerError> {
+        let runs: Vec<i64> = self.matching_runs(filter, after, most).await?;
+        if runs.is_empty() {
+            return Ok(0);
+        }
+        let names: Vec<String> = runs.iter().map(ToString::to_string).collect();
+        self.export_rows(Table::Photos, &format!("run_id IN ({})", names.join(", ")), "run_id", each).await
+    }
+}

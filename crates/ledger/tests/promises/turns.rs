@@ -1,0 +1,213 @@
+//! Whose turn it is: windows, pauses, shares, outages, and late words of a start that is over.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use cicatrix_ledger::{ClinicRule, Window};
+
+use super::*;
+
+/// Photos of one shot, each its own patient and so its own baseline.
+async fn upload_clinic(ledger: &Ledger, name: &str, photos: usize) {
+    let clinic = ClinicId::new(name).unwrap();
+    for i in 0..photos {
+        let mut session = session(&format!("{name}-{i:04}"), "2026-01-10-01", &["face.frontal"], 1);
+        session.clinic = clinic.clone();
+        for photo in &mut session.photos {
+            photo.key = format!("{name}/{i}/{}", photo.key);
+            photo.version = format!("{name}-{i}");
+        }
+        ledger.record_session(here(ledger).await, &session).await.unwrap();
+        ledger.plan_patient(&clinic, &session.patient, &how()).await.unwrap();
+    }
+}
+
+/// Answers at once, and keeps the clinics in the order in which their photos came.
+fn in_order() -> (Arc<Fake>, Arc<Mutex<Vec<String>>>) {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let handler = Fake::new({
+        let order = Arc::clone(&order);
+        move |run| {
+            order.lock().unwrap().push(run.clinic.to_string());
+            Act::Answer(Ok(measured(run)))
+        }
+    });
+    (handler, order)
+}
+
+/// Works for a while, then stops.
+async fn work_for(ledger: &Ledger, handler: Arc<dyn Handler>, how: WorkSettings, time: Duration) {
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop) = (ledger.clone(), stop.clone());
+        async move { ledger.work(handler, how, stop).await }
+    });
+    tokio::time::sleep(time).await;
+    stop.cancel();
+    working.await.unwrap().unwrap();
+}
+
+fn closed() -> Window {
+    let windows = ["00:00-12:00 UTC", "12:00-00:00 UTC"].map(|window| window.parse::<Window>().unwrap());
+    windows.into_iter().find(|window| !window.is_open(jiff::Timestamp::now())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_clinic_does_not_double_the_wait_of_a_small_one() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "big", 200).await;
+    upload_clinic(&ledger, "small", 10).await;
+    let (handler, order) = in_order();
+    drain(&ledger, handler).await;
+    let order = order.lock().unwrap();
+    assert_eq!(order.len(), 210);
+    let last = order.iter().rposition(|clinic| clinic == "small").unwrap() + 1;
+    // Alone it would be the 10th; what lies ready for the four at work when it comes is already the other's.
+    assert!(last <= 20, "the last photo of the small clinic was the {last}th");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clinic_whose_window_is_closed_waits_unless_it_shall_be_now() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "night", 3).await;
+    upload_clinic(&ledger, "always", 3).await;
+    let rule = ClinicRule { window: Some(closed()), ..ClinicRule::default() };
+    let clinics = BTreeMap::from([(ClinicId::new("night").unwrap(), rule)]);
+    let schedule = Schedule { clinics, ..Schedule::default() };
+    let settings = WorkSettings { schedule: schedule.clone(), ..settings(here(&ledger).await) };
+    work_for(&ledger, Fake::good(), settings.clone(), Duration::from_millis(1500)).await;
+    let counts = ledger.counts(None).await.unwrap();
+    assert_eq!((counts.measured, counts.scheduled, counts.ready), (3, 3, 0), "{counts:?}");
+    assert_eq!(ends(&ledger).await, ["measured", "measured", "measured", "scheduled", "scheduled", "scheduled"]);
+    let scheduled = Filter { state: Some(State::Scheduled), ..Filter::default() };
+    assert_eq!(ledger.matching(&scheduled).await.unwrap(), [("ready".to_owned(), None, 3)]);
+
+    let now = WorkSettings { schedule: Schedule { now: true, ..schedule }, ..settings };
+    assert_eq!(drain_with(&ledger, Fake::good(), now).await.measured, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_paused_is_not_begun_and_goes_on_when_it_is_resumed() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "a", 3).await;
+    upload_clinic(&ledger, "b", 3).await;
+    let b = ClinicId::new("b").unwrap();
+    ledger.pause(Some(&b), &by()).await.unwrap();
+    let how = settings(here(&ledger).await);
+    work_for(&ledger, Fake::good(), how.clone(), Duration::from_millis(1500)).await;
+    let counts = ledger.counts(None).await.unwrap();
+    assert_eq!((counts.measured, counts.scheduled), (3, 3), "{counts:?}");
+
+    ledger.pause(None, &by()).await.unwrap();
+    assert!(ledger.resume(Some(&b), &by()).await.unwrap());
+    assert!(!ledger.resume(Some(&b), &by()).await.unwrap());
+    assert_eq!(ledger.pauses().await.unwrap().len(), 1);
+    work_for(&ledger, Fake::good(), how, Duration::from_millis(1000)).await;
+    assert_eq!(ledger.counts(None).await.unwrap().measured, 3);
+
+    assert!(ledger.resume(None, &by()).await.unwrap());
+    assert_eq!(drain(&ledger, Fake::good()).await.measured, 6);
+    let kinds: Vec<String> = rows(&ledger, Table::Actions).await.iter().map(|row| text(row, "kind")).collect();
+    assert_eq!(kinds, ["paused", "paused", "resumed", "resumed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clinic_has_no_more_in_work_than_it_may() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "a", 12).await;
+    let rule = ClinicRule { most_at_once: Some(2), ..ClinicRule::default() };
+    let schedule = Schedule { usual: rule, ..Schedule::default() };
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    struct Slow {
+        inner: Arc<Fake>,
+        now: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+    #[async_trait]
+    impl Handler for Slow {
+        async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.inner.assess(run).await
+        }
+        fn changes(&self, series: &Series) -> Vec<Change> {
+            self.inner.changes(series)
+        }
+        fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
+            self.inner.trends(series, changes)
+        }
+        fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
+            p_values.to_vec()
+        }
+    }
+    let handler = Slow { inner: Fake::good(), now, most: Arc::clone(&most) };
+    let how = WorkSettings { schedule, ..settings(here(&ledger).await) };
+    assert_eq!(drain_with(&ledger, Arc::new(handler), how).await.measured, 12);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+/// A store that comes and goes.
+struct Switched {
+    inner: Arc<Fake>,
+    out: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Handler for Switched {
+    fn is_out(&self) -> bool {
+        self.out.load(Ordering::SeqCst)
+    }
+    async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        match self.is_out() {
+            true => Err(HandlerError::Transient("the store is out".to_owned())),
+            false => self.inner.assess(run).await,
+        }
+    }
+    fn changes(&self, series: &Series) -> Vec<Change> {
+        self.inner.changes(series)
+    }
+    fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
+        self.inner.trends(series, changes)
+    }
+    fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
+        p_values.to_vec()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_no_attempt_and_work_goes_on_by_itself() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "a", 6).await;
+    let out = Arc::new(AtomicBool::new(true));
+    let handler = Arc::new(Switched { inner: Fake::good(), out: Arc::clone(&out) });
+    let back = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        out.store(false, Ordering::SeqCst);
+    });
+    assert_eq!(drain(&ledger, handler.clone()).await.measured, 6);
+    back.await.unwrap();
+    assert_eq!(handler.inner.assessed.load(Ordering::SeqCst), 6);
+    for photo in rows(&ledger, Table::Photos).await {
+        assert_eq!((text(&photo, "starts"), text(&photo, "setbacks")), ("1".to_owned(), "0".to_owned()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_looked_at_is_off_the_lists_until_it_is_tried_again() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "a", 2).await;
+    drain(&ledger, Fake::new(|_| Act::Answer(Ok(blurred())))).await;
+    assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2);
+    let of_clinic = Filter { clinic: Some(ClinicId::new("a").unwrap()), ..Filter::default() };
+    assert_eq!(ledger.dismiss(&Selection::Matching(of_clinic.clone()), &by()).await.unwrap(), 2);
+    assert_eq!(ledger.dismiss(&Selection::Matching(of_clinic), &by()).await.unwrap(), 0);
+    assert_eq!(rows(&ledger, Table::Retakes).await.len(), 0);
+    assert_eq!(ledger.counts(None).await.unwrap().not_measurable, 2, "they still count as missing");
+
+    assert_eq!(ledger.retry(&in_state(State::NotMeasurable), &by(), &how()).await.unwrap(), 2);
+    drain(&ledger, Fake::new(|_| Act::Answer(Ok(blurred())))).await;
+    assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2);
+}
