@@ -14,6 +14,7 @@ mod faces;
 mod faults;
 mod interruption;
 mod one_photo;
+mod ops;
 mod program;
 mod regions;
 mod run;

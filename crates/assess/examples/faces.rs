@@ -120,6 +120,8 @@ fn real(path: &Path) -> Result<()> {
     };
     tell("turned by ±10°", vec![turned(-10.0), turned(10.0)]);
     tell("turned by ±25°", vec![turned(-25.0), turned(25.0)]);
+    tell("turned by ±90°", vec![turned(-90.0), turned(90.0)]);
+    tell("turned by 180°", vec![turned(180.0)]);
     let scaled = |scale: f64| {
         let size = ((w * scale) as usize, (h * scale) as usize);
         let to = [0.5 * (size.0 as f64 - 1.0), 0.5 * (size.1 as f64 - 1.0)];

@@ -93,8 +93,10 @@ pub fn assess(
     }
     let overview = Overview::of(&frame);
     let face = if itself { None } else { head::face(&overview, photo.view) };
-    let wrong_view =
-        face.as_ref().and_then(|face| head::read(&mut gate, face, reference.pose.as_ref(), photo.view, &protocol.gate));
+    let wrong_view = match itself {
+        true => None,
+        false => head::read(&mut gate, face.as_ref(), reference.pose.as_ref(), photo.view, &protocol.gate),
+    };
     if let Some(detail) = wrong_view {
         return Assessment::NotMeasurable { reasons: vec![Reason::ViewMismatch], detail, readings: gate.readings };
     }

@@ -63,9 +63,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let (frame, _) = decode(photo.bytes, photo.extension, &protocol.limits)?;
     let survey = Survey::of(&frame, photo, protocol);
     let (face, scale) = (&survey.face, survey.scale);
-    if let Some(face) = face {
-        head::check_view(face, photo.view)?;
-    }
+    head::check_view(face.as_ref(), photo.view, !photo.regions.is_empty())?;
     if scale.px_per_mm < protocol.gate.px_per_mm[1] {
         let detail = format!("{:.1} px/mm, {} are needed", scale.px_per_mm, protocol.gate.px_per_mm[1]);
         return Err(Rejection::new(Reason::ResolutionLow, detail));
@@ -83,7 +81,7 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
             }
         }
     }
-    let stands_for_units = photo.view.is_some_and(View::is_face) && located.iter().all(|(region, _)| region.is_whole());
+    let stands_for_units = photo.view.is_some_and(View::is_face) && located.iter().all(|(region, _)| region.is_frame);
     // Of a close-up all is registered, of a head the part that shows the patient.
     let boxes = located.iter().map(|(region, _)| region.bounds()).chain(face.iter().map(head::bounds));
     let bounds = survey.skin.as_ref().and_then(|_| boxes.reduce(|a, b| Bounds::with(&a, &b)));

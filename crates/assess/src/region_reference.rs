@@ -56,7 +56,7 @@ impl RegionReference {
             None => drawn.clone(),
         };
         let share = area.data.iter().sum::<f32>() / drawn.data.iter().sum::<f32>().max(1.0);
-        if f64::from(share) < LEAST_SKIN_SHARE && !region.is_whole() {
+        if f64::from(share) < LEAST_SKIN_SHARE && !region.is_frame {
             let detail = format!("{:.0} % of {} is hair, cloth or shade", 100.0 * (1.0 - share), region.name);
             return Err(Rejection::new(Reason::Occlusion, detail));
         }

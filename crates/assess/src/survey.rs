@@ -57,7 +57,7 @@ impl Survey {
         }
         let px_per_mm = self.scale.px_per_mm;
         self.skin = match &mut self.regions[..] {
-            [Ok(only)] if only.is_whole() => {
+            [Ok(only)] if only.is_frame => {
                 let skin = guess(overview, px_per_mm, protocol);
                 if let Some(bounds) = skin.as_ref().and_then(SkinMap::bounds) {
                     *only = only.cut_to(&bounds);

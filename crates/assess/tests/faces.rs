@@ -6,8 +6,9 @@
 use std::sync::OnceLock;
 
 use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
-use cicatrix_model::{Reason, ScaleSource, View};
+use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
 use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
+use cicatrix_photo::Bounds;
 
 const SIZE: (u32, u32) = (1500, 2000);
 
@@ -111,4 +112,72 @@ fn a_profile_in_which_no_face_is_found_is_measured_as_one_and_says_so() {
     assert_eq!(found.regions[0].region.as_str(), "whole");
     assert!(found.regions[0].detail.as_ref().is_some_and(|d| d.contains("no face was found")));
     assert_eq!(found.scale.source, ScaleSource::Unknown);
+}
+
+/// The box around a region, px.
+fn bounds(reference: &Reference, name: &str) -> Bounds {
+    let region = reference.regions().iter().find(|region| region.name().as_str() == name);
+    let grid = region.unwrap_or_else(|| panic!("no {name}")).grid();
+    Bounds::around([grid.place(0, 0), grid.place(grid.width - 1, grid.height - 1)])
+}
+
+/// A photo that is held the wrong way round.
+fn upside_down(photo: &HeadPhoto) -> Vec<u8> {
+    let mut other = photo.clone();
+    other.srgb = photo.srgb.chunks_exact(3).rev().flatten().copied().collect();
+    other.to_jpeg()
+}
+
+#[test]
+fn a_photo_that_stands_on_its_head_has_its_units_where_they_are_or_none() {
+    let view = View::FaceFrontal;
+    match prepare(&photo(&upside_down(shot(0.0, 0)), &view), &protocol()) {
+        Ok(reference) => {
+            let height = |name: &str| bounds(&reference, name).top;
+            assert!(height("forehead") > height("nose") && height("nose") > height("chin"), "the chin is on top");
+        }
+        Err(refused) => assert_eq!(refused.reason, Reason::ViewMismatch),
+    }
+}
+
+#[test]
+fn a_unit_that_is_wholly_covered_is_refused_by_itself_and_the_rest_is_measured() {
+    let view = View::FaceFrontal;
+    let reference = baseline(0.0, &view);
+    let forehead = bounds(&reference, "forehead").grown(60.0);
+    let mut covered = shot(0.0, 1).clone();
+    let width = covered.width as usize;
+    for (i, pixel) in covered.srgb.chunks_exact_mut(3).enumerate() {
+        let (x, y) = ((i % width) as f64, (i / width) as f64);
+        if forehead.contains([x, y]) {
+            // A scarf.
+            pixel.copy_from_slice(&[70, 95, 150]);
+        }
+    }
+    let assessment = assess(&reference, &photo(&covered.to_jpeg(), &view), false, false, &protocol());
+    // It goes from process to process as text.
+    let text = serde_json::to_string(&assessment).unwrap();
+    let Assessment::Measured(found) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+    let problem = |name: &str| found.regions.iter().find(|region| region.region.as_str() == name).unwrap().problem;
+    assert_eq!(problem("forehead"), Some(Reason::Occlusion));
+    assert_eq!((problem("nose"), problem("chin")), (None, None));
+}
+
+#[test]
+fn a_face_that_is_not_found_where_the_name_says_one_is_told_unless_regions_are_drawn() {
+    let bytes = shot(90.0, 0).to_jpeg();
+    let claimed = View::FaceLeft45;
+    let refused = prepare(&photo(&bytes, &claimed), &protocol()).unwrap_err();
+    assert_eq!(refused.reason, Reason::ViewMismatch);
+    assert!(refused.detail.contains("no face is found"), "{}", refused.detail);
+    let reference = baseline(0.0, &View::FaceFrontal);
+    let lost = self::refused(&reference, &bytes, &View::FaceFrontal);
+    assert_eq!(lost.0, Reason::ViewMismatch);
+
+    let polygon_px = vec![[500.0, 900.0], [900.0, 900.0], [900.0, 1300.0], [500.0, 1300.0]];
+    let drawn = [RegionPolygon { name: Region::whole(), polygon_px: polygon_px.clone(), scars: vec![] }];
+    let described = Photo { regions: &drawn, px_per_mm: Some(8.0), ..photo(&bytes, &claimed) };
+    let reference = prepare(&described, &protocol()).unwrap();
+    let bounds = bounds(&reference, "whole");
+    assert!((bounds.left - 500.0).abs() < 30.0 && (bounds.bottom - 1300.0).abs() < 30.0, "{bounds:?}");
 }

@@ -1,5 +1,7 @@
 //! Looks for the face: first over the whole photo, then over parts of it; each candidate has to stand up to its landmarks.
 
+use std::f64::consts::PI;
+
 use cicatrix_photo::Overview;
 
 use crate::detector::{self, Candidate, candidates, sigmoid};
@@ -12,6 +14,8 @@ use crate::{Face, LANDMARKS};
 /// Least score of the detector for a candidate, and of the landmarks for a face.
 const LEAST_SCORE: f64 = 0.5;
 const LEAST_CONFIDENCE: f64 = 0.9;
+/// An upright face is seen with more than this; below it the face is also looked for with its chin up.
+const SURE: f64 = 0.9999;
 /// Landmarks that no head could have, as a share of its size.
 const MOST_MISFIT: f64 = 0.2;
 /// Candidates of one look that are followed.
@@ -62,7 +66,7 @@ fn seen_in(square: &Square, preview: &Preview, networks: &Networks) -> Vec<(f64,
 fn face(candidate: &Candidate, seen: &Square, preview: &Preview, networks: &Networks) -> Option<(f64, Face)> {
     let (first, _) = look(&around(candidate, seen), preview, networks)?;
     let square = around_landmarks(&first);
-    let (landmarks, confidence) = look(&square, preview, networks)?;
+    let (landmarks, confidence) = upright(&square, look(&square, preview, networks)?, preview, networks);
     let Fit { pose, misfit } = fit(&landmarks)?;
     if confidence < LEAST_CONFIDENCE || misfit > MOST_MISFIT {
         return None;
@@ -70,7 +74,25 @@ fn face(candidate: &Candidate, seen: &Square, preview: &Preview, networks: &Netw
     Some((square.side_px, Face { landmarks_px: landmarks, pose, confidence, misfit }))
 }
 
-fn look(square: &Square, preview: &Preview, networks: &Networks) -> Option<(Vec<[f64; 3]>, f64)> {
+/// The landmarks, those of the photo turned round where they are surer: the networks see a face in one that stands on its head,
+/// with its forehead where the chin is.
+fn upright(square: &Square, seen: Look, preview: &Preview, networks: &Networks) -> Look {
+    if seen.1 > SURE {
+        return seen;
+    }
+    let turned = |square: &Square| Square { turn_rad: square.turn_rad + PI, ..*square };
+    let round = look(&turned(square), preview, networks);
+    let round = round.and_then(|(landmarks, _)| look(&around_landmarks(&landmarks), preview, networks));
+    match round {
+        Some(round) if round.1 > seen.1 => round,
+        _ => seen,
+    }
+}
+
+/// Landmarks, and how sure it is that they are a face's.
+type Look = (Vec<[f64; 3]>, f64);
+
+fn look(square: &Square, preview: &Preview, networks: &Networks) -> Option<Look> {
     let [numbers, flag] = networks.mesh.run(preview.cut(square, mesh::SIDE, mesh::RANGE))?;
     let landmarks = landmarks_px(&numbers, square);
     let confidence = sigmoid(f64::from(*flag.first()?));

@@ -51,6 +51,10 @@ fn place(options: &PgConnectOptions) -> String {
 /// Who does not answer, where nobody does.
 fn unreachable(options: &PgConnectOptions, error: sqlx::Error) -> LedgerError {
     match error {
+        // What TLS does not trust comes as data that is not valid.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            LedgerError::Unsupported(format!("no trusted connection to {}: {error}", place(options)))
+        }
         sqlx::Error::Io(error) => LedgerError::Unavailable(format!("no server answers at {}: {error}", place(options))),
         sqlx::Error::Tls(error) => {
             LedgerError::Unsupported(format!("no trusted connection to {}: {error}", place(options)))

@@ -7,7 +7,7 @@ use cicatrix_model::Reason;
 use futures::TryStreamExt;
 
 use crate::sql::{Cell, Query, Row, columns, query, query_as, query_scalar};
-use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json};
+use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json, written};
 
 /// A view that people read. Names and columns are part of the contract with scripts outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -203,16 +203,53 @@ impl Ledger {
         Ok(handed_over)
     }
 
-    /// Notes the start of a sweep; runs that it plans carry its id.
-    pub async fn night_begin(&self, source: &str) -> Result<i64, LedgerError> {
+    /// Notes the start of a sweep; runs that it plans carry its id. Where the last one over the same was cut within a day, and
+    /// this one shall go on, also gives the key behind which it may.
+    pub async fn night_begin(
+        &self,
+        source: &str,
+        scope: &str,
+        go_on: bool,
+    ) -> Result<(i64, Option<String>), LedgerError> {
         let mut tx = self.begin().await?;
-        let night_id: i64 = query_scalar("INSERT INTO night (source, started_at) VALUES ($1, $2) RETURNING night_id")
-            .bind(source)
-            .bind(now())
-            .fetch_one(&mut tx)
-            .await?;
+        let cut: Option<(i64, String)> = query_as(
+            "SELECT night_id, cursor FROM night
+              WHERE night_id = (SELECT MAX(night_id) FROM night WHERE source = $1)
+                AND scope = $2 AND cursor IS NOT NULL AND started_at >= $3 AND $4 = 1",
+        )
+        .bind(source)
+        .bind(scope)
+        .bind(written(jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24)))
+        .bind(go_on)
+        .fetch_optional(&mut tx)
+        .await?;
+        let cursor = cut.as_ref().map(|(_, cursor)| cursor.clone());
+        let night_id: i64 = query_scalar(
+            "INSERT INTO night (source, started_at, scope, cursor) VALUES ($1, $2, $3, $4) RETURNING night_id",
+        )
+        .bind(source)
+        .bind(now())
+        .bind(scope)
+        .bind(&cursor)
+        .fetch_one(&mut tx)
+        .await?;
+        if let Some((cut, _)) = cut {
+            // What it set aside is still there.
+            query("UPDATE stray SET night_id = $2 WHERE night_id = $1")
+                .bind(cut)
+                .bind(night_id)
+                .execute(&mut tx)
+                .await?;
+        }
         tx.commit().await?;
-        Ok(night_id)
+        Ok((night_id, cursor))
+    }
+
+    /// Notes how far a sweep is: all before this key is recorded.
+    pub async fn night_mark(&self, night_id: i64, after: &str) -> Result<(), LedgerError> {
+        let mut tx = self.begin().await?;
+        query("UPDATE night SET cursor = $2 WHERE night_id = $1").bind(night_id).bind(after).execute(&mut tx).await?;
+        tx.commit().await
     }
 
     /// Notes an object that is no photo of any session; the list of the last sweep stands in the quarantine.
@@ -238,8 +275,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes the end of a sweep, and what became of the runs that it planned.
-    pub async fn night_end(&self, night_id: i64) -> Result<Counts, LedgerError> {
+    /// Notes the end of a sweep, and what became of the runs that it planned. One that saw the end of the listing has nothing to
+    /// go on with.
+    pub async fn night_end(&self, night_id: i64, is_whole: bool) -> Result<Counts, LedgerError> {
         let mut tx = self.begin().await?;
         let rows: Vec<(String, i64)> =
             query_as("SELECT state, COUNT(*) FROM photo_run WHERE night_id = $1 GROUP BY state")
@@ -247,12 +285,16 @@ impl Ledger {
                 .fetch_all(&mut tx)
                 .await?;
         let counts = counted(rows)?;
-        query("UPDATE night SET finished_at = $2, counts = $3 WHERE night_id = $1")
-            .bind(night_id)
-            .bind(now())
-            .bind(to_json(&counts, "counts")?)
-            .execute(&mut tx)
-            .await?;
+        query(
+            "UPDATE night SET finished_at = $2, counts = $3, cursor = CASE WHEN $4 = 1 THEN NULL ELSE cursor END
+              WHERE night_id = $1",
+        )
+        .bind(night_id)
+        .bind(now())
+        .bind(to_json(&counts, "counts")?)
+        .bind(is_whole)
+        .execute(&mut tx)
+        .await?;
         tx.commit().await?;
         Ok(counts)
     }

@@ -305,7 +305,7 @@ struct RegionRow {
 async fn load(tx: &mut Tx, clinic: &str, patient: &str, view: &str) -> Result<Option<Series>, LedgerError> {
     let mut regions = load_regions(tx, clinic, patient, view).await?;
     let photos = query(
-        "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.endpoint_eligible, r.gate,
+        "SELECT s.session, s.is_baseline, p.shot, r.run_id, r.state, r.reason, r.endpoint_eligible, r.gate, r.scale_relative_sd,
                 (r.photo_id = r.baseline_photo_id) AS is_reference
            FROM session s
            JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
@@ -333,7 +333,12 @@ async fn load(tx: &mut Tx, clinic: &str, patient: &str, view: &str) -> Result<Op
     let finished = drafts.into_iter().filter(|(_, draft)| !draft.is_open);
     let sessions: Vec<SeriesSession> = finished.map(|(session, draft)| session_of(session, draft)).collect();
     let baseline_session = sessions.iter().find(|session| session.is_baseline).map(|session| session.session);
-    Ok(Some(Series { view: read(view, "view")?, baseline_session, sessions }))
+    // All shots of the baseline session have the reference's scale, or one as good.
+    let mut scale_relative_sd: f64 = 0.0;
+    for row in photos.iter().filter(|row| row.get::<bool>("is_reference").unwrap_or(false)) {
+        scale_relative_sd = scale_relative_sd.max(row.get::<Option<f64>>("scale_relative_sd")?.unwrap_or(0.0));
+    }
+    Ok(Some(Series { view: read(view, "view")?, baseline_session, scale_relative_sd, sessions }))
 }
 
 fn session_of(session: SessionKey, draft: Draft) -> SeriesSession {

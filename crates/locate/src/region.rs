@@ -13,6 +13,8 @@ pub struct LocatedRegion {
     pub scars: Vec<Outline>,
     /// Outlines inside it that are not of it: lips, eyes, brows.
     pub holes: Vec<Outline>,
+    /// It is the frame, since nobody drew regions and no face gave them.
+    pub is_frame: bool,
 }
 
 /// A polygon with its box, so that most places are told to lie outside at a glance.
@@ -98,6 +100,7 @@ fn located(polygon: &RegionPolygon, width: usize, height: usize) -> Result<Locat
         polygon_px: polygon.polygon_px.clone(),
         scars: polygon.scars.iter().map(|scar| Outline::new(scar)).collect(),
         holes: vec![],
+        is_frame: false,
     };
     if region.share_in_frame(width, height) < LEAST_IN_FRAME || region.area() < 100.0 {
         return Err(RegionProblem {
@@ -111,17 +114,18 @@ fn located(polygon: &RegionPolygon, width: usize, height: usize) -> Result<Locat
 impl LocatedRegion {
     /// The region `whole` within a box.
     fn whole_within(bounds: &Bounds) -> Self {
-        Self { name: Region::whole(), polygon_px: bounds.corners().to_vec(), scars: vec![], holes: vec![] }
+        Self {
+            name: Region::whole(),
+            polygon_px: bounds.corners().to_vec(),
+            scars: vec![],
+            holes: vec![],
+            is_frame: true,
+        }
     }
 
     /// The part of a region `whole` that lies in a box.
     pub fn cut_to(&self, other: &Bounds) -> Self {
         Self::whole_within(&self.bounds().within(other))
-    }
-
-    /// It is the frame, since nobody drew regions and no face gave them.
-    pub fn is_whole(&self) -> bool {
-        self.name == Region::whole()
     }
 
     /// Area in px², by the shoelace formula.
@@ -177,6 +181,14 @@ mod tests {
         let found = regions(&[], None, 400, 300).swap_remove(0).unwrap();
         assert_eq!(found.name, Region::whole());
         assert!(found.contains([200.0, 150.0]) && !found.contains([1.0, 1.0]));
+    }
+
+    #[test]
+    fn a_region_that_somebody_drew_is_no_frame_whatever_its_name() {
+        let drawn = RegionPolygon { name: Region::whole(), ..polygon(&[[0.0, 0.0], [80.0, 0.0], [0.0, 80.0]]) };
+        let found = regions(&[drawn], None, 100, 100).swap_remove(0).unwrap();
+        assert!(!found.is_frame && found.polygon_px.len() == 3);
+        assert!(regions(&[], None, 100, 100).swap_remove(0).unwrap().is_frame);
     }
 
     #[test]

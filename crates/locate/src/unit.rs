@@ -45,7 +45,7 @@ pub fn units(face: &Face, width: usize, height: usize) -> Vec<LocatedRegion> {
         let polygon_px = outline(face, &landmarks);
         let name = Region::new(name).ok()?;
         let holes = not_skin.iter().filter(|hole| hole.meets(&polygon_px)).cloned().collect();
-        let region = LocatedRegion { name, polygon_px, scars: vec![], holes };
+        let region = LocatedRegion { name, polygon_px, scars: vec![], holes, is_frame: false };
         let is_shown = share >= LEAST_SEEN && region.share_in_frame(width, height) >= LEAST_IN_FRAME;
         is_shown.then_some(region)
     };

@@ -154,6 +154,13 @@ impl QualityTier {
     }
 }
 
+impl Measure {
+    /// In mm², so that an error of the scale is twice in it.
+    pub fn is_area(self) -> bool {
+        self.unit() == "mm²"
+    }
+}
+
 /// What the gate made of one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,12 +174,18 @@ pub enum GateVerdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateReading {
     pub name: String,
+    /// Not a number where nothing was there to be read, as in a region that is wholly covered; null in JSON.
+    #[serde(deserialize_with = "or_nan")]
     pub value: f64,
     pub verdict: GateVerdict,
     pub reason: Option<crate::Reason>,
     /// The region that it was read in; none for what holds for the whole photo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
+}
+
+fn or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl GateReading {

@@ -31,6 +31,19 @@ pub struct ValueError {
     pub ci95_hi: f64,
 }
 
+impl ValueError {
+    /// With the error of the scale, for an area of this value. `relative_sd` is that of pixels per millimetre.
+    pub fn with_scale(self, value: f64, relative_sd: f64) -> Self {
+        let own = 2.0 * relative_sd * value;
+        let wide = |half: f64| half.hypot(1.96 * own);
+        Self {
+            sd: self.sd.hypot(own),
+            ci95_lo: (value - wide(value - self.ci95_lo)).max(0.0),
+            ci95_hi: value + wide(self.ci95_hi - value),
+        }
+    }
+}
+
 /// What became of one region of a measured photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionVerdict {
@@ -69,6 +82,8 @@ pub struct Series {
     pub view: View,
     /// The baseline session, when it has this view; it is then one of `sessions`.
     pub baseline_session: Option<SessionKey>,
+    /// Deviation of the scale of the baseline's reference, as a share of it; 0 where it is not known.
+    pub scale_relative_sd: f64,
     pub sessions: Vec<SeriesSession>,
 }
 

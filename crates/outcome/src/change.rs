@@ -98,6 +98,8 @@ fn region_changes(
 ) -> Vec<Change> {
     let rows = calibration.measures_in(Some(&series.view), region).filter_map(|row| {
         let estimate = compare(&row, before, after)?;
+        let in_mm2 = row.measure.is_area() && !row.measure.is_ratio();
+        let estimate = if in_mm2 { estimate.with_scale(series.scale_relative_sd) } else { estimate };
         Some(Change {
             session: session.session,
             view: series.view.clone(),
@@ -159,6 +161,19 @@ pub fn compare(row: &MeasureError, before: &[Shot], after: &[Shot]) -> Option<Es
 }
 
 impl Estimate {
+    /// With the error of the scale, for a change that is told in mm². It moves no change across zero.
+    fn with_scale(self, relative_sd: f64) -> Self {
+        let share = 1.96 * 2.0 * relative_sd;
+        let wide = |end: f64| {
+            let far = self.change + (end - self.change).signum() * (end - self.change).hypot(share * self.change);
+            match end * self.change > 0.0 && far * end <= 0.0 {
+                true => end * (-share).exp(),
+                false => far,
+            }
+        };
+        Self { ci95_lo: wide(self.ci95_lo), ci95_hi: wide(self.ci95_hi), ..self }
+    }
+
     /// Less is better in every measure that has a direction.
     pub fn verdict(&self) -> ChangeVerdict {
         match (self.ci95_lo, self.ci95_hi) {
@@ -198,8 +213,33 @@ mod tests {
     }
 
     fn verdicts(sessions: Vec<SeriesSession>) -> Vec<ChangeVerdict> {
-        let series = Series { view: View::Closeup("left_cheek".into()), baseline_session: None, sessions };
+        let series = Series {
+            view: View::Closeup("left_cheek".into()),
+            baseline_session: None,
+            scale_relative_sd: 0.0,
+            sessions,
+        };
         changes(&series, &table(0.05)).iter().map(|c| c.verdict).collect()
+    }
+
+    #[test]
+    fn the_error_of_the_scale_widens_an_area_and_moves_no_change_across_zero() {
+        let estimate = |change: f64, ci95_lo: f64, ci95_hi: f64| Estimate {
+            baseline_value: 100.0,
+            value: 100.0 + change,
+            change,
+            ci95_lo,
+            ci95_hi,
+            mdc95: 10.0,
+            p_value: 0.01,
+            quality_tier: QualityTier::Clinic,
+        };
+        let wide = estimate(-88.0, -117.0, -58.0).with_scale(0.066);
+        assert!(wide.ci95_lo < -124.0 && wide.ci95_hi > -52.0 && wide.ci95_hi < 0.0, "{wide:?}");
+        let near = estimate(-20.0, -39.0, -0.5).with_scale(0.07);
+        assert!(near.ci95_hi < 0.0 && near.ci95_hi > -0.5, "{near:?}");
+        let none = estimate(1.0, -9.0, 11.0).with_scale(0.0);
+        assert_eq!((none.ci95_lo, none.ci95_hi), (-9.0, 11.0));
     }
 
     #[test]
@@ -229,6 +269,7 @@ mod tests {
             let series = |k: f64| Series {
                 view: View::FaceFrontal,
                 baseline_session: None,
+                scale_relative_sd: 0.0,
                 sessions: vec![session(1, true, &[before * k]), session(2, false, &[after * k])],
             };
             let (a, b) = (changes(&series(1.0), &table(0.05)), changes(&series(gain), &table(0.05)));

@@ -231,7 +231,8 @@ mod tests {
             change(s.session, 100.0 * (-0.001 * day).exp_m1())
         };
         let changes: Vec<Change> = sessions[1..].iter().map(a_tenth_in_100_days).collect();
-        let series = Series { view: View::FaceFrontal, baseline_session: Some(baseline), sessions };
+        let series =
+            Series { view: View::FaceFrontal, baseline_session: Some(baseline), scale_relative_sd: 0.0, sessions };
         let found = trends(&series, &changes);
         let [trend] = &found[..] else { panic!("one region has one trend: {found:?}") };
         // 120 days, 4 steps.

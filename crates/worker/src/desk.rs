@@ -447,7 +447,9 @@ fn observations(
         error: calibration.measure_in(value.measure, Some(&run.photo.view), &region.region).and_then(|m| {
             let readings = GateReading::of_region(&measurement.readings, &region.region);
             let reading = |name: &str| readings.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-            m.of_value(tier, value.value, reading)
+            let error = m.of_value(tier, value.value, reading)?;
+            let scale = measurement.scale.relative_sd;
+            Some(if value.measure.is_area() { error.with_scale(value.value, scale) } else { error })
         }),
         unit: value.measure.unit().to_owned(),
         n_pixels: value.n_pixels,

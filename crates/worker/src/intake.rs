@@ -2,7 +2,7 @@
 //!
 //! Decided here, and why:
 //! - **The listing is the truth.** Every sweep reads all of it and sends all that it finds; the ledger knows what is
-//!   news. So a sweep that broke off is simply run again, and there is no state to lose.
+//!   news. One that was cut may go on behind its last mark, and is no worse if it begins anew.
 //! - **A patient is sent when the listing has left its folder,** not session by session: `session=2026-11-21` and
 //!   `session=2026-11-21-01` are one visit in two folders with other visits between them, and `since` has to know
 //!   whether anything of a patient is recent. Keys come in byte order, so what is held is one page and one patient
@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use cicatrix_ledger::{PhotoUpload, SessionUpload};
 use cicatrix_model::{ClinicId, PatientId, Reason};
-use cicatrix_store::{Entry, Layout, ObjectInfo, ObjectKey, Page, PhotoStore, StoreError};
+use cicatrix_store::{Continuation, Entry, Layout, ObjectInfo, ObjectKey, Page, PhotoStore, StoreError};
 use futures::stream::{self, StreamExt};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -98,6 +98,10 @@ pub enum Found {
         place: String,
         detail: String,
     },
+    /// All that comes before this key has been sent: another sweep may go on behind it.
+    Mark {
+        after: String,
+    },
     /// A patient with so many objects that none is read.
     Crowded {
         clinic: ClinicId,
@@ -129,6 +133,7 @@ impl SweepCounts {
             }
             Found::PatientEnd { .. } => self.patients += 1,
             Found::Quarantined { .. } => self.bad_keys += 1,
+            Found::Mark { .. } => {}
             Found::Problem { .. } | Found::Unseen { .. } | Found::Crowded { .. } => self.problems += 1,
         }
         self
@@ -158,14 +163,22 @@ impl Intake {
         self.settings.since.is_none().then_some(&self.settings.clinics)
     }
 
+    /// What a sweep goes over: another one of the same name may go on where this one was cut.
+    pub(crate) fn scope(&self) -> String {
+        let clinics: Vec<&str> = self.settings.clinics.iter().map(ClinicId::as_str).collect();
+        let since = self.settings.since.map_or_else(String::new, |since| since.to_string());
+        format!("{} [{}] {since}", self.layout, clinics.join(" "))
+    }
+
     /// Sweeps the listing page by page with flat memory (see the head of this module) and sends what it finds:
-    /// the sessions of a patient by date, then the patient's end.
+    /// the sessions of a patient by date, then the patient's end. It begins behind a mark of an earlier sweep, if one is
+    /// given.
     ///
     /// An error is an outage of the store that outlasted three tries, or a store that is not there: what was sent
     /// is good, and the next sweep sends it again. When nobody takes what is sent, the sweep stops without a word.
-    pub async fn sweep(&self, sink: &Sender<Found>) -> Result<SweepCounts, StoreError> {
+    pub async fn sweep(&self, after: Option<&str>, sink: &Sender<Found>) -> Result<SweepCounts, StoreError> {
         let mut outlet = Outlet { sink, counts: SweepCounts::default(), unseen: Vec::new() };
-        let outcome = self.run(&mut outlet).await;
+        let outcome = self.run(after, &mut outlet).await;
         let SweepCounts { objects, photos, sessions, patients, bad_keys, problems } = outlet.counts;
         match outcome {
             Ok(()) => info!(objects, photos, sessions, patients, bad_keys, problems, "swept the listing"),
@@ -175,10 +188,11 @@ impl Intake {
         Ok(outlet.counts)
     }
 
-    async fn run(&self, outlet: &mut Outlet<'_>) -> Result<(), Halt> {
+    async fn run(&self, after: Option<&str>, outlet: &mut Outlet<'_>) -> Result<(), Halt> {
         let table = self.table(outlet).await?;
         let mut gathered = Gathered::new(&self.layout);
-        let mut next = None;
+        let mut next = after.map(Continuation::after_text);
+        let mut marked = None;
         loop {
             let mut page = self.source.list(next.as_ref()).await?;
             next = page.next.take();
@@ -187,6 +201,12 @@ impl Intake {
                 break;
             }
             self.send_patients(gathered.take_complete(), &table, outlet).await?;
+            if gathered.mark() != marked.as_deref()
+                && let Some(after) = gathered.mark()
+            {
+                marked = Some(after.to_owned());
+                outlet.send(Found::Mark { after: after.to_owned() }).await?;
+            }
         }
         self.send_patients(gathered.take_all(), &table, outlet).await
     }
@@ -232,7 +252,7 @@ impl Intake {
             }
             Entry::Bad { why, session } => {
                 if let Some(address) = session.filter(|address| self.settings.takes(&address.clinic)) {
-                    gathered.add_misnamed(address);
+                    gathered.add_misnamed(address, &object.key);
                 }
                 outlet.bad_key(object.key.to_string(), why).await?;
             }

@@ -26,6 +26,8 @@ pub struct NightSettings {
     pub crew: Crew,
     /// Sweep and plan, leave the work to others.
     pub scan_only: bool,
+    /// List from the beginning, though the last sweep was cut.
+    pub whole: bool,
 }
 
 /// What is told while it runs.
@@ -53,6 +55,8 @@ pub struct Summary {
     pub ending: Ending,
     /// The listing was stopped before its end.
     pub cut: bool,
+    /// It went on where the last one was cut.
+    pub resumed: bool,
     pub swept: SweepCounts,
     pub counts: Counts,
     /// Regions without a number in photos whose other regions have one.
@@ -116,16 +120,16 @@ impl Night {
             let sessions = self.ledger.move_source(from, source).await?;
             tracing::info!(sessions, "{sessions} sessions of another source are this one's from now on");
         }
-        let night = self.ledger.night_begin(&place).await?;
+        let (night, after) = self.ledger.night_begin(&place, &self.intake.scope(), !self.settings.whole).await?;
         self.settings.plan.night_id = Some(night);
         let halt = stop.child_token();
-        let lead = self.lead(source, &halt, &tell);
+        let lead = self.lead(source, after.as_deref(), &halt, &tell);
         let mut summary = match self.settings.scan_only {
             true => lead.await?,
             false => beside(&self.ledger, &self.desk, &self.settings.crew, source, &halt, lead).await?,
         };
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
-        self.ledger.night_end(night).await?;
+        self.ledger.night_end(night, !summary.cut).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
         summary.refused_regions = self.ledger.refused_regions(source).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
@@ -140,10 +144,11 @@ impl Night {
     async fn lead(
         &self,
         source: SourceId,
+        after: Option<&str>,
         stop: &CancellationToken,
         tell: &impl Fn(Progress),
     ) -> anyhow::Result<Summary> {
-        let mut summary = self.sweep(source, stop, tell).await?;
+        let mut summary = self.sweep(source, after, stop, tell).await?;
         if self.settings.scan_only {
             return Ok(summary);
         }
@@ -172,12 +177,13 @@ impl Night {
     async fn sweep(
         &self,
         source: SourceId,
+        after: Option<&str>,
         stop: &CancellationToken,
         tell: &impl Fn(Progress),
     ) -> anyhow::Result<Summary> {
         let (sink, found) = mpsc::channel(64);
         let listing = async {
-            let swept = self.intake.sweep(&sink).await;
+            let swept = self.intake.sweep(after, &sink).await;
             drop(sink);
             swept
         };
@@ -201,7 +207,9 @@ impl Night {
         };
         let (swept, recorded) = tokio::join!(listing, record);
         let (mut notes, swept) = (recorded.context("failed to record what the sweep found")?, swept?);
-        if !notes.cut {
+        notes.resumed = after.is_some();
+        // Only a listing from end to end shows what is gone.
+        if !notes.cut && !notes.resumed {
             self.mark_gone(source, &mut notes).await?;
         }
         Ok(notes.summary(swept))
@@ -244,6 +252,11 @@ impl Night {
                     notes.planned.add(self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?);
                 }
             }
+            Found::Mark { after } => {
+                if let Some(night) = self.settings.plan.night_id {
+                    self.ledger.night_mark(night, &after).await?;
+                }
+            }
             other => {
                 if let (Found::Quarantined { key, reason, detail }, Some(night)) = (&other, self.settings.plan.night_id)
                 {
@@ -261,7 +274,7 @@ pub async fn look(intake: &Intake, tell: impl Fn(Progress)) -> anyhow::Result<Su
     let (sink, mut found) = mpsc::channel(64);
     let mut notes = Notes::default();
     let listing = async {
-        let swept = intake.sweep(&sink).await;
+        let swept = intake.sweep(None, &sink).await;
         drop(sink);
         swept
     };
@@ -278,6 +291,7 @@ pub async fn look(intake: &Intake, tell: impl Fn(Progress)) -> anyhow::Result<Su
 #[derive(Default)]
 struct Notes {
     cut: bool,
+    resumed: bool,
     planned: Planned,
     gone: u64,
     is_emptied: bool,
@@ -311,7 +325,7 @@ impl Notes {
                 self.crowded.insert((clinic, patient));
                 (&mut self.problems, place, detail)
             }
-            Found::Session(_) | Found::PatientEnd { .. } => return,
+            Found::Session(_) | Found::PatientEnd { .. } | Found::Mark { .. } => return,
         };
         tell(Progress::Notice(format!("{place}: {detail}")));
         if kept.len() < MOST_NOTICES {
@@ -323,6 +337,7 @@ impl Notes {
         Summary {
             ending: Ending::Done,
             cut: self.cut,
+            resumed: self.resumed,
             swept,
             counts: Counts::default(),
             refused_regions: 0,

@@ -39,6 +39,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
             layout: None,
             clinics: vec![],
             since: None,
+            whole: false,
             moved_from,
         },
         work: WorkArgs { out: args.dir.join("out").display().to_string(), ..WorkArgs::without_pictures() },
@@ -136,8 +137,9 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     let path = args.dir.join("truth.json");
     let course = args.final_change.map_or("drawn".to_owned(), |change| format!("{change} %"));
     let subject = if args.faces { ", faces" } else { "" };
+    let size = args.megapixels.map_or(String::new(), |megapixels| format!(", {megapixels} MP"));
     let made_from =
-        format!("seed {}, {} sessions, level {}, change {course}{subject}", args.seed, args.sessions, args.level);
+        format!("seed {}, {} sessions, level {}, change {course}{subject}{size}", args.seed, args.sessions, args.level);
     if path.exists() {
         let before = Truth::read(&path)?.made_from.unwrap_or_default();
         if before != made_from {

@@ -5,7 +5,7 @@ use std::path::Path;
 use cicatrix_assess::{Photo, Survey};
 use cicatrix_card::{Card, Correction, Layout, PATCHES};
 use cicatrix_locate::{Face, LocatedRegion, contradicts, not_skin, view_of};
-use cicatrix_model::{Region, ScaleSource, View};
+use cicatrix_model::{ScaleSource, View};
 use cicatrix_photo::Frame;
 use serde_json::{Value, json};
 
@@ -43,9 +43,18 @@ fn name(layout: Layout) -> &'static str {
     }
 }
 
-/// Share of a region that is skin; all of it where skin was not looked for.
-fn skin_share(survey: &Survey, region: &LocatedRegion) -> f64 {
-    survey.skin.as_ref().map_or(1.0, |skin| skin.share(|place| region.contains(place)).unwrap_or(0.0))
+/// Share of a region that is skin; none where skin was not looked for.
+fn skin_share(survey: &Survey, region: &LocatedRegion) -> Option<f64> {
+    Some(survey.skin.as_ref()?.share(|place| region.contains(place)).unwrap_or(0.0))
+}
+
+/// How large a region is, as far as that is known.
+fn size_told(survey: &Survey, region: &LocatedRegion) -> String {
+    let size = match survey.scale.source {
+        ScaleSource::Unknown => format!("{:.0} px²", region.area()),
+        _ => format!("{:.0} mm² on the photo", region.area() / survey.scale.px_per_mm.powi(2)),
+    };
+    skin_share(survey, region).map_or(size.clone(), |share| format!("{size}, {:.0} % skin", 100.0 * share))
 }
 
 fn tell(
@@ -76,12 +85,7 @@ fn tell(
     }
     for region in &survey.regions {
         match region {
-            Ok(region) => out(&format!(
-                "{}: {:.0} mm² on the photo, {:.0} % skin",
-                region.name,
-                region.area() / survey.scale.px_per_mm.powi(2),
-                100.0 * skin_share(survey, region)
-            ))?,
+            Ok(region) => out(&format!("{}: {}", region.name, size_told(survey, region)))?,
             Err(problem) => out(&format!("{}: {}", problem.region, problem.detail))?,
         }
     }
@@ -196,7 +200,7 @@ fn draw(path: &Path, frame: &Frame, survey: &Survey, cards: &[(&Card, Option<Cor
     for hole in survey.face.iter().flat_map(not_skin) {
         canvas.polygon(hole.points(), YELLOW);
     }
-    for region in regions.iter().filter(|region| survey.face.is_some() || region.name != Region::whole()) {
+    for region in regions.iter().filter(|region| !region.is_frame || survey.skin.is_some()) {
         canvas.polygon(&region.polygon_px, SKY);
     }
     for (card, correction) in cards {

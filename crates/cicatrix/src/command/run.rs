@@ -69,6 +69,7 @@ pub(crate) async fn night(
         plan: PlanSettings { rescore: args.rescore, ..plan_settings(settings)? },
         crew: crew(&args.work, settings)?,
         scan_only,
+        whole: args.source.whole,
     };
     let summary = Night::new(ledger, intake, desk, night).run(stop, |p| shown.tell(p)).await?;
     shown.close();

@@ -138,7 +138,7 @@ async fn a_ledger_can_be_read_while_it_is_written_and_after() {
     upload(&ledger, &course(1)).await;
     let beside = Ledger::open_to_read(&url(&dir)).await.unwrap();
     assert_eq!(beside.counts(None).await.unwrap().total(), 3);
-    assert!(beside.night_begin("./bucket").await.is_err(), "it was opened to read");
+    assert!(beside.night_begin("./bucket", "all", true).await.is_err(), "it was opened to read");
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 3);
     assert_eq!(rows(&beside, Table::Changes).await.len(), 3);
     beside.close().await;

@@ -859,16 +859,41 @@ async fn a_responder_is_confirmed_by_the_next_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_was_cut_goes_on_behind_its_mark_and_a_whole_one_begins_anew() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    let begin = async |scope: &str, go_on: bool| ledger.night_begin("s3://a", scope, go_on).await.unwrap();
+    let (first, after) = begin("all", true).await;
+    assert_eq!(after, None);
+    ledger.night_mark(first, "clinic=c/patient=p/x.jpg").await.unwrap();
+    ledger.record_stray(first, "odd name", Reason::BadKey, "rename it").await.unwrap();
+    ledger.night_end(first, false).await.unwrap();
+    here(&ledger).await;
+    ledger.source("s3://a").await.unwrap();
+
+    let (second, after) = begin("all", true).await;
+    assert_eq!(after.as_deref(), Some("clinic=c/patient=p/x.jpg"));
+    assert_eq!(rows(&ledger, Table::Quarantine).await.len(), 1, "what the first part set aside is not forgotten");
+    // Killed before its first mark it is as if it had not been.
+    let (_, after) = begin("all", true).await;
+    assert_eq!(after.as_deref(), Some("clinic=c/patient=p/x.jpg"));
+    let (_, after) = begin("since 2026-11-01", true).await;
+    assert_eq!(after, None, "another scope");
+    ledger.night_end(second, true).await.unwrap();
+    let (_, after) = begin("all", false).await;
+    assert_eq!(after, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_table_can_be_exported_and_filtered() {
     let Some((_database, ledger)) = ledger().await else { return };
-    let night = ledger.night_begin("./bucket").await.unwrap();
+    let (night, _) = ledger.night_begin("./bucket", "all", true).await.unwrap();
     let how = PlanSettings { night_id: Some(night), ..how() };
     for session in course(2) {
         ledger.record_session(here(&ledger).await, &session).await.unwrap();
         ledger.plan_patient(&clinic(), &session.patient, &how).await.unwrap();
     }
     drain(&ledger, Fake::good()).await;
-    assert_eq!(ledger.night_end(night).await.unwrap().measured, 4);
+    assert_eq!(ledger.night_end(night, true).await.unwrap().measured, 4);
     for table in Table::ALL {
         let exported = rows(&ledger, table).await.len() as u64;
         let handed_over = ledger.export(table, &mut |_: Line<'_>| Ok(())).await.unwrap();

@@ -20,6 +20,10 @@ pub(super) struct Gathered {
     patients: BTreeMap<Id, PatientDraft>,
     /// Whose object came last: of this one more may come.
     last: Option<Id>,
+    /// The key that came last.
+    seen: Option<String>,
+    /// The last key before those of `last`.
+    mark: Option<String>,
 }
 
 /// What the listing shows of a patient.
@@ -60,34 +64,36 @@ pub(super) struct Visit {
 impl Gathered {
     pub(super) fn new(layout: &Layout) -> Self {
         let together = keeps_patients_together(&layout.to_string());
-        Self { together, patients: BTreeMap::new(), last: None }
+        Self { together, patients: BTreeMap::new(), last: None, seen: None, mark: None }
     }
 
     pub(super) fn add_photo(&mut self, address: PhotoAddress, object: ObjectInfo) {
         let PhotoAddress { session, view, shot, .. } = address;
-        if let Some(draft) = self.session(session) {
+        if let Some(draft) = self.session(session, &object.key) {
             draft.photos.push(ListedPhoto { view, shot, object });
         }
     }
 
     pub(super) fn add_manifest(&mut self, address: SessionAddress, key: ObjectKey) {
-        if let Some(draft) = self.session(address) {
+        if let Some(draft) = self.session(address, &key) {
             draft.manifests.push(key);
         }
     }
 
-    pub(super) fn add_misnamed(&mut self, address: SessionAddress) {
-        if let Some(draft) = self.session(address) {
+    pub(super) fn add_misnamed(&mut self, address: SessionAddress, key: &ObjectKey) {
+        if let Some(draft) = self.session(address, key) {
             draft.misnamed += 1;
         }
     }
 
     /// The session that one more object belongs to; `None` once its patient has too many.
-    fn session(&mut self, address: SessionAddress) -> Option<&mut SessionDraft> {
+    fn session(&mut self, address: SessionAddress, key: &ObjectKey) -> Option<&mut SessionDraft> {
         let id = (address.clinic.clone(), address.patient.clone());
         if self.last.as_ref() != Some(&id) {
             self.last = Some(id.clone());
+            self.mark.clone_from(&self.seen);
         }
+        self.seen = Some(key.to_string());
         let patient = self.patients.entry(id).or_insert_with_key(|id| PatientDraft::new(id.clone()));
         patient.session(address)
     }
@@ -103,6 +109,11 @@ impl Gathered {
         let complete = self.take_all();
         self.patients.extend(unfinished);
         complete
+    }
+
+    /// Once what is complete was taken: the key behind which a listing goes on without missing anything.
+    pub(super) fn mark(&self) -> Option<&str> {
+        self.mark.as_deref().filter(|_| self.together)
     }
 
     pub(super) fn take_all(&mut self) -> Vec<PatientDraft> {

@@ -43,7 +43,7 @@ async fn sweep_with(
 ) -> (Vec<Found>, Result<SweepCounts, StoreError>) {
     let intake = Intake::new(store, layout, settings);
     let (sink, mut finds) = mpsc::channel(1);
-    let sweep = tokio::spawn(async move { intake.sweep(&sink).await });
+    let sweep = tokio::spawn(async move { intake.sweep(None, &sink).await });
     let mut found = Vec::new();
     while let Some(find) = finds.recv().await {
         found.push(find);
@@ -70,8 +70,9 @@ fn told(found: &[Found]) -> Vec<String> {
         Found::Problem { place, .. } => format!("problem {place}"),
         Found::Unseen { place, .. } => format!("unseen {place}"),
         Found::Crowded { patient, .. } => format!("crowded {patient}"),
+        Found::Mark { .. } => String::new(),
     };
-    found.iter().map(line).collect()
+    found.iter().map(line).filter(|line| !line.is_empty()).collect()
 }
 
 fn sessions(found: &[Found]) -> Vec<&SessionUpload> {
@@ -473,7 +474,7 @@ async fn a_sweep_without_a_listener_stops_without_an_error() {
     let intake = Intake::new(store, Layout::standard(), IntakeSettings::default());
     let (sink, finds) = mpsc::channel(1);
     drop(finds);
-    assert_eq!(intake.sweep(&sink).await.unwrap().sessions, 0);
+    assert_eq!(intake.sweep(None, &sink).await.unwrap().sessions, 0);
 }
 
 /// A store whose manifests answer with these errors before they come.
@@ -565,4 +566,47 @@ async fn a_manifest_that_went_away_since_the_listing_is_none() {
     let (found, _) = sweep_with(store, Layout::standard(), IntakeSettings::default()).await;
     let upload = sessions(&found)[0];
     assert_eq!((&upload.problem, &upload.manifest), (&None, &None));
+}
+
+#[tokio::test]
+async fn a_sweep_that_was_cut_goes_on_behind_its_mark_without_missing_a_patient() {
+    let objects: Vec<(String, String)> = (0..700)
+        .flat_map(|number| {
+            (1..=4).map(move |shot| {
+                photo(
+                    &format!("clinic=c-1/patient=p-{number:04}/session=2026-01-01-01"),
+                    &format!("face.frontal.{shot}.jpg"),
+                )
+            })
+        })
+        .collect();
+    let patients = |found: &[Found]| -> Vec<String> {
+        let ends = found.iter().filter_map(|find| match find {
+            Found::PatientEnd { patient, .. } => Some(patient.to_string()),
+            _ => None,
+        });
+        ends.collect()
+    };
+    let (whole, _) = sweep(&objects).await;
+    let marks: Vec<(usize, String)> = whole
+        .iter()
+        .enumerate()
+        .filter_map(|(at, find)| match find {
+            Found::Mark { after } => Some((at, after.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(marks.len(), 2, "one for each page but the last");
+    for (at, after) in marks {
+        let store = bucket(&objects).await;
+        let intake = Intake::new(store, Layout::standard(), IntakeSettings::default());
+        let (sink, mut finds) = mpsc::channel(1);
+        let sweep = tokio::spawn(async move { intake.sweep(Some(&after), &sink).await });
+        let mut rest = Vec::new();
+        while let Some(find) = finds.recv().await {
+            rest.push(find);
+        }
+        sweep.await.unwrap().unwrap();
+        assert_eq!([patients(&whole[..at]), patients(&rest)].concat(), patients(&whole));
+    }
 }

@@ -283,7 +283,7 @@ impl PixelPool {
         loop {
             let look = Instant::now() + Duration::from_millis(500);
             match timeout_at(look.min(give_up), &mut talk).await {
-                Ok(answer) => return answer.map_err(|e| Failure::Silent(e.to_string())),
+                Ok(answer) => return answer.map_err(Failure::of),
                 Err(_) => {
                     let used = pid.and_then(cpu_of).unwrap_or_default().saturating_sub(before);
                     if used > self.settings.cpu_limit {
@@ -318,6 +318,17 @@ enum Failure {
     /// The pipe broke or nothing came: look at the process.
     Silent(String),
     Told(PixelError),
+}
+
+impl Failure {
+    fn of(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => {
+                Self::Told(PixelError::Bug(format!("an answer of a pixel process is not understood: {error}")))
+            }
+            _ => Self::Silent(error.to_string()),
+        }
+    }
 }
 
 impl From<Failure> for PixelError {
@@ -355,7 +366,8 @@ impl Worker {
         self.output.read_exact(&mut length).await?;
         let mut json = vec![0u8; header_length(length)?];
         self.output.read_exact(&mut json).await?;
-        let (reply, lengths) = parse(&json)?;
+        // What we do not understand is our fault, and no sign of a process that dies.
+        let (reply, lengths) = parse(&json).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let mut parts = Vec::with_capacity(lengths.len());
         for length in lengths {
             let mut part = vec![0u8; length as usize];

@@ -47,6 +47,7 @@ pub(super) fn report(summary: &Summary, args: &RunArgs, settings: &Config, globa
 fn as_json(summary: &Summary) -> Value {
     json!({
         "ending": match summary.ending { Ending::Done => "done", Ending::Interrupted => "interrupted", Ending::Late => "late" },
+        "listing_resumed": summary.resumed,
         "photos_listed": summary.swept.photos,
         "sessions_listed": summary.swept.sessions,
         "patients_listed": summary.swept.patients,
@@ -74,6 +75,9 @@ fn head(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
         "{} photos of {} sessions and {} patients listed; {planned}.",
         summary.swept.photos, summary.swept.sessions, summary.swept.patients
     ))?;
+    if summary.resumed {
+        out("The listing went on where the last one was cut; what is gone shows in the next whole one.")?;
+    }
     let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
     if !told.is_empty() {
