@@ -102,6 +102,8 @@ pub(crate) enum Command {
     },
     /// Check that this machine can do the work: database, pixel process, its confinement
     Doctor,
+    /// Whose work is in this program, and under which licence
+    Notices,
     /// Completions for a shell
     Completions { shell: clap_complete::Shell },
     /// The role that parses image bytes; started by the others

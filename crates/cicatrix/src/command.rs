@@ -25,6 +25,12 @@ use clap::CommandFactory;
 use crate::args::{Args, Command, PatientAction};
 use crate::config::Config;
 
+const NOTICES: &str = "\
+cicatrix is licensed under MIT or Apache-2.0, at your choice. It is linked with libraries under licences of their own, which
+'cargo tree --format \"{p} {l}\"' lists from its source; among them River for Rust (riverqueue, MPL-2.0), unchanged, whose
+source is on crates.io.
+";
+
 /// Runs a command; gives the exit code.
 pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
     let global = args.global;
@@ -57,6 +63,11 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Accuracy(args) => accuracy::accuracy(&args, &settings, &global).await,
         Command::Config { action } => config::config(&action, &settings),
         Command::Doctor => doctor::doctor(&settings).await,
+        Command::Notices => {
+            crate::print::out(NOTICES)?;
+            crate::print::out(cicatrix_locate::NOTICE.trim_end())?;
+            Ok(crate::exit::DONE)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "cicatrix", &mut std::io::stdout());
             Ok(crate::exit::DONE)

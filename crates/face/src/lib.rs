@@ -31,6 +31,9 @@ pub use pose::Pose;
 /// Landmarks of a face.
 pub const LANDMARKS: usize = 468;
 
+/// Whose work the networks and the average face are, and under which licence.
+pub const NOTICE: &str = include_str!("../models/NOTICE");
+
 /// A face in a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Face {

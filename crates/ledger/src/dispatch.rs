@@ -16,6 +16,8 @@ use crate::{Handler, Ledger, LedgerError, Schedule, SourceId, WorkSettings};
 
 /// Jobs that lie ready for each photo in work: so many that no worker waits, so few that a pause is felt at once.
 const READY_PER_WORKER: usize = 2;
+/// How often it is looked at whether clinics are held, when there is no room anyway.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a count of what waits is good for.
 const COUNTED: Duration = Duration::from_secs(30);
 
@@ -48,6 +50,7 @@ pub(crate) struct Dispatcher {
     waiting: Option<(Instant, HashMap<String, i64>)>,
     /// What was last written of clinics that are held.
     told: Option<BTreeMap<String, Option<Held>>>,
+    looked: Option<Instant>,
 }
 
 /// Protocol and program: only what was planned for this one can be read by it.
@@ -73,6 +76,7 @@ impl Dispatcher {
             enough: how.workers.max(1) * READY_PER_WORKER,
             waiting: None,
             told: None,
+            looked: None,
         }
     }
 
@@ -83,6 +87,10 @@ impl Dispatcher {
         }
         let ready = self.ledger.courier.available(&self.ledger.pool, self.source, &self.stamp).await?;
         let has_room = ready < self.enough;
+        if !has_room && self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
         let clinics = self.clinics().await?;
         let held = self.held(&clinics).await?;
         let is_news = self.told.as_ref() != Some(&held);

@@ -12,7 +12,7 @@ mod skin;
 mod unit;
 mod view;
 
-pub use cicatrix_face::{CAN_FIND, Face, Pose, find as find_face};
+pub use cicatrix_face::{CAN_FIND, Face, NOTICE, Pose, find as find_face};
 pub use cicatrix_model::Scale;
 pub use foreign::{ForeignSettings, foreign};
 pub use region::{LocatedRegion, Outline, RegionProblem, regions};
