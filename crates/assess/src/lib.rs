@@ -20,6 +20,6 @@ pub use chart::ColourCalibration;
 pub use gate::GateSettings;
 pub use overlay::{Overlay, Part};
 pub use protocol::{Protocol, ProtocolError};
-pub use reference::{Photo, Reference, frame_pixels, prepare};
+pub use reference::{MOST_NODES, Photo, Reference, frame_pixels, prepare};
 pub use region_reference::RegionReference;
 pub use survey::Survey;

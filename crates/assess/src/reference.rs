@@ -48,8 +48,8 @@ pub struct Reference {
 /// Said of the region `whole` of a face view.
 const WITHOUT_FACE: &str =
     "no face was found in the baseline's photo and no region is drawn on it: all of its skin is measured as one";
-/// Nodes of all grids together.
-const MOST_NODES: usize = 4_000_000;
+/// Nodes of all grids of a photo together; one with more is refused.
+pub const MOST_NODES: usize = 4_000_000;
 
 /// Pixels of a frame, from the file's header; none for a file that would be rejected unread.
 pub fn frame_pixels(bytes: &[u8], extension: &str, protocol: &Protocol) -> Option<u64> {

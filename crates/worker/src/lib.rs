@@ -16,7 +16,6 @@ mod shift;
 
 pub use desk::{Desk, DeskSettings};
 pub use intake::{Found, Intake, IntakeSettings, SweepCounts};
-pub use memory::need;
 pub use meter::Meter;
 pub use metered::Metered;
 pub use night::{Ending, Night, NightSettings, Progress, Summary, look};

@@ -8,14 +8,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::meter::Meter;
 
 const MIB: u64 = 1 << 20;
-/// What a pixel process takes for a photo and its baseline: so much at any size, and so much for each megapixel. Measured at
-/// 2, 12 and 24 MP, see docs/sizing.md; rounded up.
-const BASE_MIB: u64 = 90;
-const MIB_PER_MEGAPIXEL: u64 = 24;
+/// What a pixel process takes for a photo and its baseline: so much in any case, for each megapixel of the frame, and for each
+/// million nodes of the grids on which skin is measured. Measured from 1 to 24 MP and on faces, see docs/sizing.md; rounded up.
+const BASE_MIB: f64 = 100.0;
+const MIB_PER_MEGAPIXEL: f64 = 9.0;
+const MIB_PER_MEGANODE: f64 = 200.0;
 
-/// Memory that a photo of so many pixels needs in work, bytes.
-pub fn need(pixels: u64) -> u64 {
-    (BASE_MIB + (pixels * MIB_PER_MEGAPIXEL).div_ceil(1_000_000)) * MIB
+/// Memory that a photo of so many pixels needs in work, with so many nodes of skin, bytes.
+pub(crate) fn need(pixels: f64, nodes: f64) -> u64 {
+    let mib = BASE_MIB + 1e-6 * (pixels * MIB_PER_MEGAPIXEL + nodes * MIB_PER_MEGANODE);
+    mib.ceil() as u64 * MIB
 }
 
 /// A budget that photos in work share.
@@ -41,9 +43,9 @@ impl Budget {
         Self { permits: Arc::new(Semaphore::new(all_mib as usize)), all_mib, meter }
     }
 
-    /// Whether so many photos of so many pixels fit at once, so that nobody has to ask.
-    pub(crate) fn holds(&self, photos: usize, pixels: u64) -> bool {
-        need(pixels).saturating_mul(photos as u64) <= u64::from(self.all_mib) * MIB
+    /// Whether so many photos that need so much fit at once, so that nobody has to ask.
+    pub(crate) fn holds(&self, photos: usize, bytes: u64) -> bool {
+        bytes.saturating_mul(photos as u64) <= u64::from(self.all_mib) * MIB
     }
 
     /// Waits for the memory that a photo needs. One that needs more than there is gets all of it, alone.
@@ -90,9 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_needs_more_the_larger_it_is() {
-        assert!(need(24_000_000) > need(12_000_000));
-        let budget = Budget::new(4 << 30, Meter::default());
-        assert!(budget.holds(4, 24_000_000) && !budget.holds(4, 60_000_000));
+    fn a_photo_needs_more_the_larger_it_is_and_the_more_skin_it_shows() {
+        assert!(need(24e6, 0.3e6) > need(12e6, 0.3e6) && need(12e6, 4e6) > 2 * need(12e6, 0.3e6));
+        let budget = Budget::new(2 << 30, Meter::default());
+        assert!(budget.holds(4, need(24e6, 0.3e6)) && !budget.holds(4, need(24e6, 4e6)));
     }
 }

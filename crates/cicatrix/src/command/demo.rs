@@ -167,12 +167,12 @@ async fn make(args: &DemoArgs, bucket: &Path, global: &Global) -> anyhow::Result
     for number in 0..args.patients {
         let (bucket, masks, bar, room) = (bucket.to_owned(), masks.clone(), bar.clone(), room.clone());
         let seed = args.seed.wrapping_add(u64::from(number));
-        let is_head = args.faces;
+        let (is_head, megapixels) = (args.faces, args.megapixels);
         let (sessions, level) = (args.sessions, args.level);
         tasks.spawn(async move {
             let _room = room.acquire_owned().await?;
             let course = move || {
-                let subject = Subject::new(seed, change, is_head);
+                let subject = Subject::new(seed, change, is_head, megapixels);
                 let places = Places { bucket: &bucket, masks: &masks };
                 patient(&places, number, &subject, sessions, level, &bar)
             };

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cicatrix_assess::{Assessment, Protocol};
-use cicatrix_model::Reason;
+use cicatrix_assess::{Assessment, MOST_NODES, Protocol};
+use cicatrix_model::{Reason, View};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Semaphore;
@@ -20,6 +20,9 @@ use crate::memory::{Budget, need};
 use crate::meter::Meter;
 use crate::pixel::child::KEPT;
 use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
+
+/// Skin of a close-up whose scale nobody says: its longer side is taken for 65 mm.
+const CLOSEUP_MM2: f64 = 65.0 * 65.0;
 
 /// How pixel processes are run.
 #[derive(Debug, Clone)]
@@ -161,7 +164,8 @@ impl PixelPool {
 
     /// Memory that a photo needs; none when nobody has to ask, since the largest that are allowed fit all at once.
     async fn need(&self, job: &PixelJob) -> Result<Option<u64>, PixelError> {
-        if self.budget.holds(self.settings.processes, self.protocol.limits.max_pixels) {
+        let most_pixels = self.protocol.limits.max_pixels as f64;
+        if self.budget.holds(self.settings.processes, need(most_pixels, MOST_NODES as f64)) {
             return Ok(None);
         }
         let mut looker = self.looker.lock().await;
@@ -175,13 +179,23 @@ impl PixelPool {
                 *looker = Some(worker);
                 // The baseline is as large, unless its file says otherwise.
                 let larger = job.baseline_bytes as f64 / job.bytes.len().max(1) as f64;
-                let pixels = (pixels as f64 * larger.max(1.0)).min(self.protocol.limits.max_pixels as f64);
-                Ok(Some(need(pixels as u64)))
+                let pixels = (pixels as f64 * larger.max(1.0)).min(most_pixels);
+                Ok(Some(need(pixels, self.nodes(job, pixels))))
             }
             Ok((other, _)) => Err(unexpected(&other).into()),
             Err(Failure::Silent(error)) => Err(self.post_mortem(worker, &error).await),
             Err(Failure::Told(error)) => Err(error),
         }
+    }
+
+    /// Nodes of skin that a photo may have: of a close-up those of its frame, where its scale is known or can be guessed.
+    fn nodes(&self, job: &PixelJob, pixels: f64) -> f64 {
+        let mm2 = match (&job.facts.view, job.facts.px_per_mm) {
+            (View::Closeup(_), Some(px_per_mm)) => pixels / px_per_mm.powi(2),
+            (View::Closeup(_), None) => CLOSEUP_MM2,
+            _ => f64::INFINITY,
+        };
+        (mm2 / self.protocol.grid_pitch_mm.powi(2)).min(MOST_NODES as f64)
     }
 
     /// Ends idle processes that keep more memory than is free, the largest first.

@@ -3,16 +3,22 @@
 use cicatrix_phantom::{Course, Head, HeadStyle, Patient, Photo, Session};
 use serde_json::{Value, json};
 
-/// Size of a close-up, px: some 64 mm at 19 px/mm.
+/// Size of a close-up, px, if no other is asked for: some 64 mm at 19 px/mm.
 const CLOSEUP: (u32, u32) = (1200, 900);
-/// Size of a photo of a head, px: 8 px/mm.
+/// Size of a photo of a head, px, if no other is asked for: 8 px/mm.
 const HEAD: (u32, u32) = (1800, 2400);
 const CHEEK: &[&str] = &["closeup.left_cheek"];
 /// The standard views, and how the head is turned in them.
 const FACE: &[&str] = &["face.frontal", "face.left45", "face.right45", "face.left90", "face.right90"];
 const YAWS: [f64; 5] = [0.0, -45.0, 45.0, -90.0, 90.0];
 
-pub(super) enum Subject {
+pub(super) struct Subject {
+    who: Who,
+    /// Of its photos, px.
+    size: (u32, u32),
+}
+
+enum Who {
     Cheek(Box<Patient>),
     Head(Box<Head>),
 }
@@ -30,17 +36,19 @@ pub(super) struct Shot {
 }
 
 impl Subject {
-    /// The subject of a seed, with its own course or one that ends at this change of volume in percent.
-    pub(super) fn new(seed: u64, final_change: Option<f64>, is_head: bool) -> Self {
+    /// The subject of a seed, with its own course or one that ends at this change of volume in percent, in photos of so many
+    /// megapixels.
+    pub(super) fn new(seed: u64, final_change: Option<f64>, is_head: bool, megapixels: Option<f64>) -> Self {
         let course = match final_change {
             Some(0.0) => Course::UNCHANGED,
             Some(percent) => Course::of_final_loss(-percent / 100.0),
             None => Patient::new(seed).course(),
         };
-        match is_head {
-            true => Self::Head(Box::new(Head::new(seed, course, HeadStyle::default()))),
-            false => Self::Cheek(Box::new(Patient::with_course(seed, course))),
-        }
+        let (who, usual) = match is_head {
+            true => (Who::Head(Box::new(Head::new(seed, course, HeadStyle::default()))), HEAD),
+            false => (Who::Cheek(Box::new(Patient::with_course(seed, course))), CLOSEUP),
+        };
+        Self { who, size: megapixels.map_or(usual, |megapixels| scaled(usual, megapixels)) }
     }
 
     /// The views that are taken of a subject, and the shots of each.
@@ -49,7 +57,7 @@ impl Subject {
     }
 
     pub(super) fn is_head(&self) -> bool {
-        matches!(self, Self::Head(_))
+        matches!(self.who, Who::Head(_))
     }
 
     pub(super) fn melanin_tone(&self) -> f32 {
@@ -65,9 +73,9 @@ impl Subject {
     }
 
     fn patient(&self) -> &Patient {
-        match self {
-            Self::Cheek(patient) => patient,
-            Self::Head(head) => head.skin(),
+        match &self.who {
+            Who::Cheek(patient) => patient,
+            Who::Head(head) => head.skin(),
         }
     }
 
@@ -78,16 +86,16 @@ impl Subject {
         level: f32,
         mut take: impl FnMut(Shot) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        match self {
-            Self::Cheek(patient) => {
+        match &self.who {
+            Who::Cheek(patient) => {
                 let session = patient.session(index, of, level);
                 let (views, shots) = Self::views(false);
-                (1..=shots).try_for_each(|shot| take(closeup(&session, views[0], shot, index)))
+                (1..=shots).try_for_each(|shot| take(closeup(&session, views[0], shot, index, self.size)))
             }
-            Self::Head(head) => {
+            Who::Head(head) => {
                 let session = head.session(index, of, level);
                 FACE.iter().zip(YAWS).try_for_each(|(view, yaw)| {
-                    let jpeg = session.shoot(yaw, 1, HEAD).to_jpeg();
+                    let jpeg = session.shoot(yaw, 1, self.size).to_jpeg();
                     take(Shot { view, number: 1, jpeg, px_per_mm: None, regions: json!([]), depths: None })
                 })
             }
@@ -95,8 +103,14 @@ impl Subject {
     }
 }
 
-fn closeup(session: &Session, view: &'static str, number: u32, index: u32) -> Shot {
-    let photo: Photo = session.shoot(number, CLOSEUP);
+/// The same shape with so many megapixels.
+fn scaled((width, height): (u32, u32), megapixels: f64) -> (u32, u32) {
+    let factor = (megapixels * 1e6 / (f64::from(width) * f64::from(height))).sqrt();
+    ((f64::from(width) * factor).round() as u32, (f64::from(height) * factor).round() as u32)
+}
+
+fn closeup(session: &Session, view: &'static str, number: u32, index: u32, size: (u32, u32)) -> Shot {
+    let photo: Photo = session.shoot(number, size);
     let is_reference = (index, number) == (0, 1);
     Shot {
         view,
