@@ -30,7 +30,7 @@ use crate::sql::{Pool, Tx, query, query_scalar};
 use crate::start::{Begun, MAX_STARTS, Setback};
 use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkEvent, WorkSettings, panic_text};
 
-const KIND: &str = "assess_view";
+pub(crate) const KIND: &str = "assess_view";
 /// Tries of one job, outages not included.
 const MAX_ATTEMPTS: i32 = 8;
 /// So often may the store refuse one photo while it serves others.

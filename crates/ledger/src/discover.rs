@@ -56,9 +56,8 @@ impl Ledger {
     async fn take_up_lost(&self, upload: &SessionUpload, session_id: i64) -> Result<(), LedgerError> {
         let lost: Vec<(i64, String)> = query_as(
             "SELECT r.run_id, p.object_key
-               FROM photo_run r
-               JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
-              WHERE p.session_id = $1 AND r.is_current = 1 AND r.baseline_photo_id <> $2
+               FROM photo p CROSS JOIN photo_run r
+              WHERE p.session_id = $1 AND p.is_current = 1 AND r.photo_id = p.photo_id AND r.is_current = 1 AND r.baseline_photo_id <> $2
                 AND r.state = 'not_measurable' AND r.reason IN ($3, $4)
               ORDER BY CASE WHEN r.photo_id = r.baseline_photo_id THEN 0 ELSE 1 END, r.run_id",
         )

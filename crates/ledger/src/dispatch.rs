@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::courier::KIND;
 use crate::sql::{Tx, query, query_as, query_scalar};
 use crate::{Handler, Ledger, LedgerError, Schedule, SourceId, WorkSettings};
 
@@ -95,7 +96,8 @@ impl Dispatcher {
         let held = self.held(&clinics).await?;
         let is_news = self.told.as_ref() != Some(&held);
         let can_go = clinics.iter().any(|(clinic, _)| held.get(clinic).is_some_and(Option::is_none));
-        if !is_news && !(has_room && can_go) {
+        let is_for_work = has_room && can_go;
+        if !is_news && !is_for_work {
             return Ok(());
         }
         let mut tx = self.ledger.begin().await?;
@@ -107,7 +109,7 @@ impl Dispatcher {
             tell_held(&mut tx, self.source, &held).await?;
         }
         let mut handed_out = 0;
-        if has_room && can_go {
+        if is_for_work {
             let free = clinics.into_iter().filter(|(clinic, _)| held.get(clinic).is_some_and(Option::is_none));
             handed_out = self.hand_out(&mut tx, free.collect(), 2 * self.enough - ready).await?;
         }
@@ -232,11 +234,15 @@ impl Dispatcher {
             return Ok(HashMap::new());
         }
         let counted: Vec<(String, i64)> = query_as(
-            "SELECT clinic_id, COUNT(*) FROM photo_run
-              WHERE source_id = $1 AND is_current = 1 AND state IN ('ready', 'running') AND job_id IS NOT NULL
-              GROUP BY clinic_id",
+            "SELECT r.clinic_id, COUNT(*)
+               FROM river_job j CROSS JOIN photo_run r
+              WHERE j.state IN ('available', 'running', 'retryable', 'scheduled') AND j.kind = $2
+                AND r.job_id = j.id AND r.source_id = $1
+                AND r.is_current = 1 AND r.state IN ('ready', 'running') AND r.job_id IS NOT NULL
+              GROUP BY r.clinic_id",
         )
         .bind(self.source.0)
+        .bind(KIND)
         .fetch_all(&mut *tx)
         .await?;
         Ok(counted.into_iter().collect())

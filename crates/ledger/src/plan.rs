@@ -94,10 +94,9 @@ async fn standing(
     let rows = query(
         "SELECT r.protocol_id, r.protocol_digest, r.program_version,
                 MAX(CASE WHEN r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') THEN 1 ELSE 0 END) AS is_open
-           FROM photo_run r
-           JOIN photo p ON p.photo_id = r.photo_id
-           JOIN session s ON s.session_id = p.session_id
-          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND r.is_current = 1
+           FROM session s CROSS JOIN photo p CROSS JOIN photo_run r
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.session_id = s.session_id AND r.photo_id = p.photo_id
+            AND r.is_current = 1
           GROUP BY r.protocol_id, r.protocol_digest, r.program_version
           ORDER BY MAX(r.run_id) DESC",
     )

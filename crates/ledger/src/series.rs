@@ -403,12 +403,11 @@ async fn load_regions(
 ) -> Result<HashMap<i64, Vec<RegionRow>>, LedgerError> {
     let rows: Vec<RegionCells> = query_as(
         "SELECT g.run_id, g.region, g.tier, g.reason, o.measure, o.value
-           FROM session s
-           JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
-           JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1 AND r.state = 'measured'
-           JOIN run_region g ON g.run_id = r.run_id
+           FROM session s CROSS JOIN photo p CROSS JOIN photo_run r CROSS JOIN run_region g
            LEFT JOIN observation o ON o.run_id = g.run_id AND o.region = g.region
-          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.view = $3
+          WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.session_id = s.session_id AND p.view = $3
+            AND p.is_current = 1 AND r.photo_id = p.photo_id AND r.is_current = 1 AND r.state = 'measured'
+            AND g.run_id = r.run_id
           ORDER BY g.run_id, g.region",
     )
     .bind(clinic)

@@ -207,9 +207,9 @@ pub(crate) async fn hand_over(ledger: &Ledger, tx: &mut Tx, session_id: i64, to:
     .await?;
     // A job lies in the queue of the old source; what is in work is finished.
     let handed_out: Vec<(i64, i64)> = query_as(
-        "SELECT run_id, job_id FROM photo_run
-          WHERE photo_id IN (SELECT photo_id FROM photo WHERE session_id = $1)
-            AND is_current = 1 AND state = 'ready' AND job_id IS NOT NULL",
+        "SELECT r.run_id, r.job_id FROM photo p CROSS JOIN photo_run r
+          WHERE p.session_id = $1 AND r.photo_id = p.photo_id
+            AND r.is_current = 1 AND r.state = 'ready' AND r.job_id IS NOT NULL",
     )
     .bind(session_id)
     .fetch_all(&mut *tx)

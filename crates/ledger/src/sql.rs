@@ -1,6 +1,9 @@
 //! SQL on both databases: the same text with `$1`, `$2` … on SQLite and PostgreSQL, with values and rows of our own, so that
 //! no other file knows which of the two it speaks to.
 //!
+//! SQLite keeps the order of a CROSS JOIN, and without statistics would else begin with all current runs: where a question is
+//! about one patient or session, it says so by that order. PostgreSQL joins as it likes.
+//!
 //! Kept simple so that it can be so: whole numbers have 64 bits, flags are 0 or 1, times and JSON are text, and text is
 //! ordered by its bytes. A value without a type (NULL) takes the one that the database infers.
 

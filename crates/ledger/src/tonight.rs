@@ -1,5 +1,6 @@
 //! Where the work stands, for people and for meters: what is open, what has ended lately, how fast it goes. Every question is
-//! answered by an index whose size is that of the answer's subject, not of the archive.
+//! answered by an index whose size is that of the answer's subject, not of the archive. A column that is written as `+x` or
+//! `x || ''` is kept from choosing one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,8 +99,8 @@ impl Ledger {
                LEFT JOIN turn t ON t.source_id = g.source_id AND t.clinic_id = g.clinic_id
              UNION ALL
              SELECT clinic_id, state, NULL, COUNT(*) FROM photo_run
-              WHERE is_current = 1 AND finished_at >= $1
-                AND state NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
+              WHERE +is_current = 1 AND finished_at >= $1
+                AND state || '' NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
               GROUP BY clinic_id, state",
         )
         .bind(written(since))
@@ -127,7 +128,7 @@ impl Ledger {
         let at = Timestamp::now();
         let (ended, first): (i64, Option<String>) = query_as(
             "SELECT COUNT(*), MIN(finished_at) FROM photo_run
-              WHERE is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)",
+              WHERE +is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)",
         )
         .bind(written(at - PACE))
         .bind(source.map(|source| source.0))
@@ -157,7 +158,7 @@ impl Ledger {
     pub async fn last_successes(&self, source: SourceId) -> Result<Vec<(String, Timestamp)>, LedgerError> {
         let rows: Vec<(Option<String>, Option<String>)> = query_as(
             "SELECT clinic_id, MAX(finished_at) FROM photo_run
-              WHERE source_id = $1 AND is_current = 1 AND state = 'measured' AND finished_at >= $2
+              WHERE +source_id = $1 AND +is_current = 1 AND state || '' = 'measured' AND finished_at >= $2
               GROUP BY clinic_id",
         )
         .bind(source.0)

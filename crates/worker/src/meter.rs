@@ -2,7 +2,7 @@
 //! stands. Labels are stages, clinics, reasons and outcomes; never a patient or a key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cicatrix_ledger::{Counts, Ledger, LedgerError, SourceId, State, WorkEvent};
@@ -56,6 +56,7 @@ struct Inner {
     deadline: Level,
     eta: Level,
     successes: Family<Labels, Level>,
+    knows_successes: AtomicBool,
     /// When the work was last seen to go round, seconds since 1970.
     beat: AtomicI64,
 }
@@ -85,6 +86,7 @@ impl Default for Meter {
             deadline: Level::default(),
             eta: Level::default(),
             successes: Family::default(),
+            knows_successes: AtomicBool::new(false),
             beat: AtomicI64::new(Timestamp::now().as_second()),
             registry: Registry::default(),
         };
@@ -205,8 +207,12 @@ impl Meter {
         let eta = ledger.pace(Some(source), counts.unfinished()).await?.eta();
         self.inner.eta.set(eta.map_or(0.0, seconds));
         self.inner.deadline.set(deadline.map_or(0.0, seconds));
-        for (clinic, at) in ledger.last_successes(source).await? {
-            self.inner.successes.get_or_create(&label("clinic", clinic)).set(seconds(at));
+        // What others measured before; what this process measures it counts itself.
+        if !self.inner.knows_successes.swap(true, Ordering::Relaxed) {
+            for (clinic, at) in ledger.last_successes(source).await? {
+                let gauge = self.inner.successes.get_or_create(&label("clinic", clinic));
+                gauge.set(gauge.get().max(seconds(at)));
+            }
         }
         Ok(())
     }
@@ -235,6 +241,9 @@ impl Meter {
                 self.job("whole", *state != State::Failed);
                 let clinic_label = ("clinic", (*clinic).to_owned());
                 inner.photos.get_or_create(&vec![("outcome", state.name().to_owned()), clinic_label]).inc();
+                if *state == State::Measured {
+                    self.inner.successes.get_or_create(&label("clinic", *clinic)).set(seconds(Timestamp::now()));
+                }
                 let by_reason = match state {
                     State::NotMeasurable => &inner.retakes,
                     State::Quarantined => &inner.quarantined,

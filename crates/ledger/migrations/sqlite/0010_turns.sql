@@ -61,4 +61,4 @@ CREATE INDEX photo_run_handed_out ON photo_run (job_id, source_id, clinic_id)
     WHERE is_current = 1 AND state IN ('ready', 'running') AND job_id IS NOT NULL;
 CREATE INDEX photo_run_open ON photo_run (source_id, state, created_at, clinic_id, job_id)
     WHERE is_current = 1 AND state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running');
-CREATE INDEX photo_run_finished ON photo_run (finished_at, source_id, state, clinic_id) WHERE is_current = 1;
+CREATE INDEX photo_run_finished ON photo_run (finished_at, source_id, is_current, state, clinic_id);
