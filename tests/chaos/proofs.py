@@ -44,17 +44,35 @@ class Chaos:
             self.undisturbed[patients] = (bucket, photos, digest, rows, took)
         return self.undisturbed[patients]
 
-    def large_bucket(self):
-        """Photos of 24 MP, one patient under as many names as are asked for. Gives the number of photos."""
+    def large_patient(self):
+        """A patient with photos of 24 MP."""
         rendered = self.cache / "large"
         if not (rendered / "done").exists():
             shutil.rmtree(rendered, ignore_errors=True)
             self.program.run("demo", "--patients", 1, "--sessions", 2, "--seed", 77, "--megapixels", 24, "--dir", rendered,
                              "--no-progress")
             (rendered / "done").touch()
+        [original] = (rendered / "bucket" / "incoming").glob("clinic=*/patient=*")
+        return original
+
+    def lone_photo(self, bucket, patient, px_per_mm):
+        """A patient with one photo of 24 MP, which claims a scale. Gives its key."""
+        session = sorted(self.large_patient().iterdir())[0]
+        folder = bucket / "incoming" / "clinic=c-0" / f"patient={patient}" / session.name
+        folder.mkdir(parents=True)
+        manifest = json.loads((session / "manifest.json").read_text())
+        [first, *_] = manifest["photos"]
+        first.update(px_per_mm=px_per_mm, regions=[])
+        manifest.update(clinic_id="c-0", patient_id=patient, photos=[first])
+        os.link(session / first["file"], folder / first["file"])
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return str((folder / first["file"]).relative_to(bucket))
+
+    def large_bucket(self):
+        """Photos of 24 MP, one patient under as many names as are asked for. Gives the number of photos."""
+        original = self.large_patient()
         place = self.scratch / "large"
         shutil.rmtree(place, ignore_errors=True)
-        [original] = (rendered / "bucket" / "incoming").glob("clinic=*/patient=*")
         copies = max(1, self.size["large_photos"] // 4)
         return place, sum(copy_patient(original, place, "c-large", f"pt-{number:05}") for number in range(copies))
 
@@ -192,6 +210,8 @@ def database_restarts(chaos):
     chaos.program.run("scan", bucket, "--db", db)
     words = ("worker", bucket, "--db", db, "--out", "none", "--workers", 1, "--no-progress")
     fleet = [chaos.program.start(*words, log="restarted.log") for _ in range(2)]
+    # A worker that meets no database when it starts ends, and its supervisor starts it again; at work it waits.
+    wait_until(lambda: chaos.program.counts(db)["running"] >= 2, 60, "two workers did not begin", pause=0.1)
     begun, done = time.monotonic(), 0
     rng = random.Random(chaos.seed + 3)
     ended = []
@@ -265,20 +285,19 @@ def poison(chaos):
     clean, photos, digest, rows, healthy_seconds = chaos.reference(patients)
     bucket, _ = chaos.bucket("poisoned", patients)
     rng = random.Random(chaos.seed + 4)
-    noise = random.Random(1).randbytes(3 * 2600)
     kinds = {
         "truncated": (lambda good: good[: len(good) // 2], "jpg", "quarantined truncated"),
         "zip named jpg": (lambda good: b"PK\x03\x04" + b"\0" * 5000, "jpg", "quarantined type_mismatch"),
         "60k x 60k": (lambda good: png(60_000, 60_000, b""), "png", "quarantined too_many_pixels"),
         "aborting": (lambda good: png(7000, 8000, random.Random(2).randbytes(64) * 875, 16, 6), "png", "quarantined decoder_memory"),
-        "endless": (lambda good: png(2600, 2600, noise), "png", "quarantined decoder_timeout"),
         "no skin": (lambda good: png(1200, 900, b"\x80" * 3600), "png", "not_measurable"),
     }
     # Follow-ups only, so that nobody loses a baseline; each in a session of its own patient.
     victims = [file for file in photo_files(bucket) if file.name.endswith(".2.jpg") and not is_baseline(file)]
     rng.shuffle(victims)
-    wanted = max(len(kinds), photos // 100)
-    expected = {}
+    wanted = max(len(kinds), photos // 100 - 1)
+    # A photo of 24 MP, a patient of its own, whose scale says that it shows more skin than there is time for.
+    expected = {chaos.lone_photo(bucket, "pt-endless", 45.0): ("endless", "quarantined decoder_timeout")}
     for number, victim in enumerate(victims[:wanted]):
         name = list(kinds)[number % len(kinds)]
         make, extension, end = kinds[name]
@@ -308,7 +327,7 @@ def poison(chaos):
     hurt = [row for row in others if row["state"] != "measured"]
     must(not hurt, f"{len(hurt)} healthy photos were hurt: {hurt[:1]}")
     rate = (len(others) / took) / (photos / healthy_seconds)
-    return {"photos": photos, "poison": len(expected), "kinds": len(kinds), "healthy photos hurt": len(hurt),
+    return {"photos": photos, "poison": len(expected), "kinds": len(kinds) + 1, "healthy photos hurt": len(hurt),
             "healthy throughput": f"{rate:.2f} ×", "seconds": round(took)}
 
 
