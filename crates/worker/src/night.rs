@@ -154,7 +154,7 @@ impl Night {
         }
         let mut watch = Watch::new(&self.ledger, &self.desk, source);
         loop {
-            let open = watch.look(tell).await?;
+            let open = watch.look(stop, tell).await?;
             if open.unfinished() == 0 && !stop.is_cancelled() {
                 // What was renamed shows when it is read, and may leave something to do.
                 let planned = self.ledger.settle_moved(source, &self.settings.plan).await?;

@@ -61,7 +61,7 @@ impl Shift {
         let lead = async {
             let mut watch = Watch::new(&self.ledger, &self.desk, source);
             loop {
-                let open = watch.look(&tell).await?;
+                let open = watch.look(&halt, &tell).await?;
                 let is_over = self.drain && (open.unfinished() == 0 || self.crew.is_late());
                 if is_over || halt.is_cancelled() {
                     return Ok(open.unfinished() > 0 && !halt.is_cancelled());
@@ -132,8 +132,8 @@ impl<'a> Watch<'a> {
         Self { ledger, desk, source, pause: LOOK, tell_next: Instant::now() }
     }
 
-    /// What is open; an error where the desk or the database cannot go on. One that restarts is waited for.
-    pub(crate) async fn look(&mut self, tell: &impl Fn(Progress)) -> anyhow::Result<Counts> {
+    /// What is open; an error where the desk or the database cannot go on. One that restarts is waited for, until the stop.
+    pub(crate) async fn look(&mut self, stop: &CancellationToken, tell: &impl Fn(Progress)) -> anyhow::Result<Counts> {
         let open = loop {
             let begun = Instant::now();
             match self.ledger.open_counts(Some(self.source)).await {
@@ -142,9 +142,10 @@ impl<'a> Watch<'a> {
                     self.pause = (begun.elapsed() * LOOK_SHARE).clamp(LOOK, LONGEST_LOOK);
                     break open;
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if error.is_transient() && !stop.is_cancelled() => {
                     tracing::warn!(%error, "the counts could not be read, trying again");
-                    tokio::time::sleep(LONGEST_LOOK).await;
+                    self.pause = LONGEST_LOOK;
+                    self.pause(stop).await;
                 }
                 Err(error) => return Err(error.into()),
             }
