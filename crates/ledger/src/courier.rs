@@ -39,6 +39,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before a run whose start counted is tried again.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const SOFT_STOP: Duration = Duration::from_secs(20);
+/// After which a stop is not waited for any longer: without a database the engine would try for ever.
+const HARD_STOP: Duration = Duration::from_secs(25);
 /// The engine's clock of a time-out starts a little before ours.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 /// How often changes that no finishing run will compute are looked for.
@@ -214,9 +216,18 @@ impl Ledger {
         let mut look = every(LOOK);
         let mut upkeep = Upkeep::default();
         let mut dispatcher = Dispatcher::new(self.clone(), &how);
+        let given_up = async {
+            halt.cancelled().await;
+            tokio::time::sleep(HARD_STOP).await;
+        };
+        tokio::pin!(given_up);
         let ended = loop {
             let kept = tokio::select! {
                 ended = running.wait() => break ended,
+                () = &mut given_up => {
+                    let text = "the work could not be ended in time; what was in work is taken up again once it is missed";
+                    return Err(LedgerError::Unavailable(text.to_owned()));
+                }
                 _ = tick.tick() => upkeep.round(self, &*handler).await,
                 _ = look.tick(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
                 () = moved.notified(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
