@@ -38,11 +38,12 @@ class Program:
     def with_environment(self, **more):
         return Program(self.path, self.scratch, {**self.environment, **more})
 
-    def start(self, *words, log=None):
-        """Starts it as the head of a group of its own."""
+    def start(self, *words, log=None, within=None):
+        """Starts it as the head of a group of its own, `within` the share of the processor that a `Share` gives."""
         target = open(self.scratch / (log or "last.log"), "ab")
+        shell = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(within.processes)] if within else []
         return subprocess.Popen(
-            [self.path, *map(str, words)], cwd=self.scratch, env=self.environment,
+            [*shell, self.path, *map(str, words)], cwd=self.scratch, env=self.environment,
             stdin=subprocess.DEVNULL, stdout=target, stderr=target, start_new_session=True,
         )
 
@@ -85,6 +86,23 @@ class Program:
             for row in sorted(tuple(sorted((k, v) for k, v in row.items() if k not in OF_THE_RUN)) for row in table):
                 digest.update(repr(row).encode())
         return digest.hexdigest()[:16], rows, twice
+
+
+class Share:
+    """Half a core for one worker and its children, by a control group of its own (version 1 or 2)."""
+
+    def __init__(self, name):
+        one, two = pathlib.Path("/sys/fs/cgroup/cpu"), pathlib.Path("/sys/fs/cgroup")
+        self.place = (one if one.is_dir() else two) / f"cicatrix-chaos-{os.getpid()}-{name}"
+        self.place.mkdir()
+        self.processes = self.place / "cgroup.procs"
+        if one.is_dir():
+            (self.place / "cpu.cfs_quota_us").write_text("50000")
+        else:
+            (self.place / "cpu.max").write_text("50000 100000")
+
+    def end(self):
+        self.place.rmdir()
 
 
 def make_bucket(program, cache, target, patients, clinics=3, sessions=3):

@@ -8,6 +8,8 @@
 
 mod clinic;
 mod environment;
+#[cfg(feature = "events")]
+mod events;
 mod export;
 #[cfg(feature = "face")]
 mod faces;
@@ -15,6 +17,8 @@ mod faults;
 mod interruption;
 mod one_photo;
 mod ops;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod program;
 mod regions;
 mod run;

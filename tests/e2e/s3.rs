@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cicatrix_store::{ObjectKey, PhotoStore, S3Store};
 
@@ -11,12 +12,16 @@ use crate::s3_server::{Server, prefix_of_this_run};
 
 impl Server {
     /// `s3://bucket/prefix`
-    fn place(&self, prefix: &str) -> String {
+    pub(crate) fn place(&self, prefix: &str) -> String {
         format!("s3://{}/{prefix}", self.bucket)
     }
 
     /// Runs the program with what it needs to know of this server, and with this secret.
-    fn cicatrix(&self, clinic: &Clinic, args: &[&str], secret: &str) -> Ended {
+    pub(crate) fn cicatrix(&self, clinic: &Clinic, args: &[&str], secret: &str) -> Ended {
+        Running::start(self.command(clinic, args, secret)).unwrap().end()
+    }
+
+    pub(crate) fn command(&self, clinic: &Clinic, args: &[&str], secret: &str) -> Command {
         let mut command = clinic.command(args);
         for other in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"] {
             command.env_remove(other);
@@ -24,7 +29,7 @@ impl Server {
         command.env("AWS_ENDPOINT_URL_S3", &self.endpoint).env("AWS_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", &self.key).env("AWS_SECRET_ACCESS_KEY", secret);
         command.env("AWS_EC2_METADATA_DISABLED", "true");
-        Running::start(command).unwrap().end()
+        command
     }
 }
 
@@ -41,14 +46,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-async fn upload(clinic: &Clinic, store: &S3Store) {
+/// Puts a clinic's files; gives their keys.
+pub(crate) async fn upload(clinic: &Clinic, store: &S3Store) -> Vec<String> {
     let bucket = clinic.path("bucket");
     let files = files(&bucket);
     assert_eq!(files.len(), 9, "6 photos and 3 manifests: {files:?}");
+    let mut keys = Vec::new();
     for path in files {
         let key = ObjectKey::parse(path.strip_prefix(&bucket).unwrap().to_str().unwrap()).unwrap();
         store.put(&key, fs::read(&path).unwrap().into(), "application/octet-stream").await.unwrap();
+        keys.push(key.to_string());
     }
+    keys
 }
 
 #[tokio::test(flavor = "multi_thread")]

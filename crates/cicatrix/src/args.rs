@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Score a folder or bucket of session photos, then stop. Run again, it does only what is new
     Run(RunArgs),
     /// Record what is in a folder or bucket and plan the work, without working
-    Scan(SourceArgs),
+    Scan(ScanArgs),
     /// Work on what was recorded, on as many machines as it takes, until told to stop
     Worker(WorkerArgs),
     /// Where the work stands, on one screen: counts, clinics, pace and what has to be looked at
@@ -220,6 +220,17 @@ pub(crate) struct SourceArgs {
     /// Where these photos were before, as 'cicatrix export nights' names it: the results go on here. Say it once
     #[arg(long, value_name = "SOURCE")]
     pub(crate) moved_from: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Instead of listing once, plan what S3 tells of through this queue of SQS, until told to stop. What no event told of, a
+    /// scan without it finds
+    #[cfg(feature = "events")]
+    #[arg(long, value_name = "QUEUE-URL", conflicts_with_all = ["whole", "layout", "moved_from"])]
+    pub(crate) events: Option<String>,
 }
 
 /// How photos are worked on.

@@ -41,7 +41,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
     match args.command {
         Command::Demo(demo) => demo::demo(&demo, settings, &global).await,
         Command::Run(run) => run::run(&run, &settings, &global).await,
-        Command::Scan(source) => run::scan(&source, &settings, &global).await,
+        Command::Scan(args) => run::scan(&args, &settings, &global).await,
         Command::Worker(worker) => run::worker(&worker, &settings, &global).await,
         Command::Status(args) => status::status(&args, &settings, &global).await,
         Command::Export(export) => export::export(&export, &settings).await,

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             std::io::stdout().lock(),
         ));
     }
-    logs::start(&args.global);
+    let spans = logs::start(&args.global);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return exit::of_error(&anyhow::Error::new(error)),
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(command::dispatch(args));
     // Work that is still blocked in the system does not hold the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    spans.send_last();
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::of_error(&error),

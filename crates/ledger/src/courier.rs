@@ -23,12 +23,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 use crate::dispatch::{Dispatcher, Stamp};
 use crate::finish::{Ending, JobEnd};
 use crate::sql::{Pool, Tx, query, query_scalar};
 use crate::start::{Begun, MAX_STARTS, Setback};
-use crate::{Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkEvent, WorkSettings, panic_text};
+use crate::{
+    Handler, HandlerError, Ledger, LedgerError, SourceId, Verdict, WorkEvent, WorkSettings, panic_text, patiently,
+};
 
 pub(crate) const KIND: &str = "assess_view";
 /// Tries of one job, outages not included.
@@ -40,13 +43,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const SOFT_STOP: Duration = Duration::from_secs(20);
 /// After which a stop is not waited for any longer: without a database the engine would try for ever.
-const HARD_STOP: Duration = Duration::from_secs(25);
+const HARD_STOP: Duration = Duration::from_secs(22);
 /// The engine's clock of a time-out starts a little before ours.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 /// How often changes that no finishing run will compute are looked for.
 const REFRESH: Duration = Duration::from_secs(1);
 /// Rounds after which runs are looked for whose job is lost, a minute.
 const REDISPATCH_ROUNDS: u32 = 60;
+/// Rounds between two signs of life.
+const SIGN_ROUNDS: u32 = 5;
 /// Rounds to sit out after the statistics failed, so that the log is not flooded.
 const REFRESH_SITS_OUT: u32 = 30;
 
@@ -193,8 +198,9 @@ impl Ledger {
         how: WorkSettings,
         stop: CancellationToken,
     ) -> Result<(), LedgerError> {
-        self.redispatch().await?;
-        self.refresh_changes(&*handler).await?;
+        patiently(|| self.redispatch()).await?;
+        patiently(|| self.refresh_changes(&*handler)).await?;
+        let worker_id = patiently(|| self.sign_in(&how)).await?;
 
         let halt = stop.child_token();
         let fatal = Arc::new(Mutex::new(None));
@@ -214,7 +220,7 @@ impl Ledger {
 
         let mut tick = every(REFRESH);
         let mut look = every(LOOK);
-        let mut upkeep = Upkeep::default();
+        let mut upkeep = Upkeep { worker_id, round: 0, sit_out: 0 };
         let mut dispatcher = Dispatcher::new(self.clone(), &how);
         let given_up = async {
             halt.cancelled().await;
@@ -223,10 +229,10 @@ impl Ledger {
         tokio::pin!(given_up);
         let ended = loop {
             let kept = tokio::select! {
-                ended = running.wait() => break ended,
+                ended = running.wait() => break ended.map_err(LedgerError::from),
                 () = &mut given_up => {
                     let text = "the work could not be ended in time; what was in work is taken up again once it is missed";
-                    return Err(LedgerError::Unavailable(text.to_owned()));
+                    break Err(LedgerError::Unavailable(text.to_owned()));
                 }
                 _ = tick.tick() => upkeep.round(self, &*handler).await,
                 _ = look.tick(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
@@ -248,7 +254,7 @@ impl Ledger {
         }
         ended?;
         self.refresh_changes(&*handler).await?;
-        Ok(())
+        self.sign(worker_id, true).await
     }
 }
 
@@ -259,8 +265,9 @@ fn every(period: Duration) -> Interval {
 }
 
 /// What a worker does beside its photos.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Upkeep {
+    worker_id: i64,
     round: u32,
     sit_out: u32,
 }
@@ -269,6 +276,14 @@ impl Upkeep {
     /// One round; an error only when all further work is useless.
     async fn round(&mut self, ledger: &Ledger, handler: &dyn Handler) -> Result<(), LedgerError> {
         self.round = self.round.wrapping_add(1);
+        if self.round.is_multiple_of(SIGN_ROUNDS)
+            && let Err(error) = ledger.sign(self.worker_id, false).await
+        {
+            if error.is_fatal() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "no sign of life could be given");
+        }
         if self.round.is_multiple_of(REDISPATCH_ROUNDS)
             && let Err(error) = ledger.redispatch().await
         {
@@ -384,13 +399,21 @@ impl Worker<AssessView> for Assessor {
     }
 
     async fn work(&self, context: WorkContext, job: Job<AssessView>) -> Result<WorkOutcome, BoxError> {
+        let span = info_span!("photo", run_id = job.args.run_id, attempt = job.row.attempt);
+        self.attempt(context, job).instrument(span).await
+    }
+}
+
+impl Assessor {
+    async fn attempt(&self, context: WorkContext, job: Job<AssessView>) -> Result<WorkOutcome, BoxError> {
         if self.handler.is_out() {
             // Nothing could be fetched: neither a start nor an attempt.
             return Ok(WorkOutcome::Snooze(OUT_PAUSE));
         }
         let begun = Instant::now();
         self.moved.notify_one();
-        let started = self.ledger.start_run(&*self.handler, job.args.run_id, job.id(), &self.name).await;
+        let starting = self.ledger.start_run(&*self.handler, job.args.run_id, job.id(), &self.name);
+        let started = starting.instrument(info_span!("start")).await;
         self.handler.tell(&WorkEvent::Wrote { took: begun.elapsed(), good: started.is_ok() });
         let run = match started {
             Ok(Begun::Run(run)) => run,
@@ -416,9 +439,7 @@ impl Worker<AssessView> for Assessor {
         self.moved.notify_one();
         outcome
     }
-}
 
-impl Assessor {
     async fn settle(
         &self,
         attempt: Attempt,
@@ -470,8 +491,8 @@ impl Assessor {
     async fn finish(&self, attempt: Attempt, ending: &Ending, job: JobEnd) -> Result<(), LedgerError> {
         let fence = (!ending.is_verdict()).then_some(attempt.fence);
         let begun = Instant::now();
-        let written =
-            self.ledger.finish_run(&*self.handler, (attempt.run_id, attempt.job_id), fence, ending, job).await;
+        let finishing = self.ledger.finish_run(&*self.handler, (attempt.run_id, attempt.job_id), fence, ending, job);
+        let written = finishing.instrument(info_span!("finish")).await;
         self.handler.tell(&WorkEvent::Wrote { took: begun.elapsed(), good: written.is_ok() });
         if let Some(clinic) = written? {
             ending.log(attempt.run_id);

@@ -28,9 +28,11 @@ mod error;
 mod finish;
 mod lock;
 mod operator;
+mod patience;
 mod plan;
 mod postgres;
 mod queries;
+mod roster;
 mod rows;
 mod runs;
 mod schedule;
@@ -50,8 +52,10 @@ use crate::courier::Courier;
 pub use crate::error::LedgerError;
 pub use crate::lock::Lock;
 pub use crate::operator::{By, Filter, Pause, Selection};
+pub use crate::patience::patiently;
 pub use crate::postgres::without_password;
 pub use crate::queries::{Line, Table};
+pub use crate::roster::Colleague;
 pub use crate::rows::{
     Counts, Handler, HandlerError, PhotoRef, PhotoUpload, PlanSettings, Planned, Recorded, SessionUpload, StartedRun,
     State, Verdict, WorkEvent, WorkSettings,

@@ -7,8 +7,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
 
-use crate::sql::Pool;
-use crate::sql::query_scalar;
+use crate::sql::{Pool, query, query_scalar};
 use crate::{Ledger, LedgerError, runs};
 
 /// The right to work on a ledger alone; given back when dropped.
@@ -53,6 +52,7 @@ impl Ledger {
             return Ok(0);
         }
         let mut tx = self.begin().await?;
+        query("UPDATE worker SET ended_at = seen_at WHERE ended_at IS NULL").execute(&mut tx).await?;
         self.courier.requeue_running(&mut tx).await?;
         let orphans: Vec<i64> = query_scalar(
             "UPDATE photo_run

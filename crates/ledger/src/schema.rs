@@ -15,7 +15,7 @@ use crate::{LedgerError, now};
 type Migration = (i64, &'static str, &'static str);
 
 /// In order. A released version is never edited.
-const SQLITE: [Migration; 10] = [
+const SQLITE: [Migration; 11] = [
     (1, "tables", include_str!("../migrations/sqlite/0001_tables.sql")),
     (2, "views", include_str!("../migrations/sqlite/0002_views.sql")),
     (3, "scale_source", include_str!("../migrations/sqlite/0003_scale_source.sql")),
@@ -26,11 +26,13 @@ const SQLITE: [Migration; 10] = [
     (8, "scale", include_str!("../migrations/sqlite/0008_scale.sql")),
     (9, "views_of_both", ""),
     (10, "turns", include_str!("../migrations/sqlite/0010_turns.sql")),
+    (11, "workers", include_str!("../migrations/sqlite/0011_workers.sql")),
 ];
 /// PostgreSQL begins where SQLite was when it came.
-const POSTGRES: [Migration; 2] = [
+const POSTGRES: [Migration; 3] = [
     (9, "tables", include_str!("../migrations/postgres/0009_tables.sql")),
     (10, "turns", include_str!("../migrations/postgres/0010_turns.sql")),
+    (11, "workers", include_str!("../migrations/postgres/0011_workers.sql")),
 ];
 const VIEWS: &str = include_str!("../migrations/views.sql");
 const KNOWN: i64 = SQLITE[SQLITE.len() - 1].0;

@@ -49,10 +49,13 @@ impl Ledger {
     /// stay until [`Ledger::refresh_changes`] or a worker replaces them, series by series; no photo is read for it.
     pub async fn recalibrate(&self, calibration: &str) -> Result<u64, LedgerError> {
         // Looked for outside of a writing transaction: on most nights there is nothing to write.
-        let other: i64 = query_scalar("SELECT EXISTS (SELECT 1 FROM session_change WHERE calibration <> $1)")
-            .bind(calibration)
-            .fetch_one(&self.pool)
-            .await?;
+        let other: i64 = query_scalar(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM session_change WHERE calibration < $1)
+                           OR EXISTS (SELECT 1 FROM session_change WHERE calibration > $1) THEN 1 ELSE 0 END",
+        )
+        .bind(calibration)
+        .fetch_one(&self.pool)
+        .await?;
         if other == 0 {
             return Ok(0);
         }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::operator::Pause;
 use crate::sql::{query_as, query_scalar};
-use crate::{Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
+use crate::{Colleague, Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
 
 /// Over which the pace is taken.
 const PACE: SignedDuration = SignedDuration::from_mins(10);
@@ -25,8 +25,7 @@ pub struct Tonight {
     /// Runs that gave no number and that nobody has taken off the lists: state, reason, how many; the most first.
     pub reasons: Vec<(String, Option<String>, i64)>,
     pub pauses: Vec<Pause>,
-    /// Who has photos in work, how many, and since when the oldest.
-    pub workers: Vec<(String, i64, String)>,
+    pub workers: Vec<Colleague>,
     pub pace: Pace,
 }
 
@@ -70,19 +69,13 @@ impl Ledger {
         )
         .fetch_all(&self.pool)
         .await?;
-        let workers = query_as(
-            "SELECT COALESCE(worker, ''), COUNT(*), COALESCE(MIN(started_at), '') FROM photo_run
-              WHERE is_current = 1 AND state = 'running' GROUP BY worker ORDER BY 1",
-        )
-        .fetch_all(&self.pool)
-        .await?;
         Ok(Tonight {
             clinics: self.clinics_tonight(since).await?,
             pauses: self.pauses().await?,
             pace: self.pace(None, counts.unfinished()).await?,
             counts,
             reasons,
-            workers,
+            workers: self.colleagues().await?,
         })
     }
 

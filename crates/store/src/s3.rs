@@ -8,6 +8,8 @@
 //! does, for with photos the body is where the time goes.
 
 mod client;
+#[cfg(feature = "events")]
+mod events;
 mod explain;
 mod listing;
 
@@ -19,6 +21,8 @@ use tracing::debug;
 
 use self::client::BODY_TIMEOUT;
 pub use self::client::{behaviour, limited};
+#[cfg(feature = "events")]
+pub use self::events::{Event, EventQueue};
 use self::explain::{Asked, explain};
 use crate::{Continuation, Object, ObjectKey, PAGE_LIMIT, Page, PhotoStore, StoreError};
 

@@ -14,6 +14,8 @@ use cicatrix_store::{ObjectKey, PhotoStore, StoreError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::breaker::Breaker;
 use crate::meter::Meter;
@@ -186,7 +188,7 @@ impl Desk {
         // It is never closed.
         let _files = self.files.acquire_many(u32::try_from(kib).unwrap_or(FILES_KIB)).await.ok();
         let fetching = Instant::now();
-        let fetched = self.fetch(&run.photo).await;
+        let fetched = self.fetch(&run.photo).instrument(info_span!("fetch", bytes = run.photo.bytes)).await;
         self.meter.stage("fetch", fetching.elapsed(), fetched.is_ok());
         let fetched = match fetched {
             Ok(fetched) => fetched,
@@ -211,7 +213,7 @@ impl Desk {
         let own = (fetched.bytes, job.facts.clone());
         let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
         let reading = Instant::now();
-        let outcome = self.pixels.assess(&job, baseline).await;
+        let outcome = self.pixels.assess(&job, baseline).instrument(info_span!("pixels")).await;
         self.meter.stage("pixels", reading.elapsed(), outcome.is_ok());
         match outcome {
             Ok(outcome) => self.verdict(run, fetched.sha256, outcome).await,
@@ -234,7 +236,7 @@ impl Desk {
         for (name, bytes) in pictures {
             let key = picture_key(run, &self.settings.program_version, &name)?;
             let kind = if name.ends_with(".png") { "image/png" } else { "image/webp" };
-            let put = store.put(&key, bytes, kind).await;
+            let put = store.put(&key, bytes, kind).instrument(info_span!("picture", name)).await;
             answered(&self.pictures_breaker, &put);
             put.map_err(|e| self.store_failure(e))?;
             names.insert(name, Value::String(key.as_str().to_owned()));
@@ -364,7 +366,9 @@ impl Handler for Desk {
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
         let _busy = self.meter.busy();
         let begun = Instant::now();
-        let verdict = self.assess_photo(run).await;
+        let span = info_span!("assess", clinic = %run.clinic, start = run.starts, outcome = Empty);
+        let verdict = self.assess_photo(run).instrument(span.clone()).await;
+        span.record("outcome", outcome(&verdict));
         self.meter.whole(begun.elapsed());
         if let Ok(Verdict::Measured { readings, provenance, .. }) = &verdict {
             self.meter.measured(residual_mm(readings, provenance));
@@ -385,6 +389,19 @@ impl Handler for Desk {
 
     fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
         holm(p_values)
+    }
+}
+
+/// As a word of a span.
+fn outcome(verdict: &Result<Verdict, HandlerError>) -> &'static str {
+    match verdict {
+        Ok(Verdict::Measured { .. }) => "measured",
+        Ok(Verdict::NotMeasurable { reasons, .. }) => reasons.first().map_or("not_measurable", |reason| reason.code()),
+        Ok(Verdict::Quarantined { reason, .. }) => reason.code(),
+        Err(HandlerError::Transient(_)) => "transient",
+        Err(HandlerError::Failed(_)) => "failed",
+        Err(HandlerError::Crashed(_)) => "crashed",
+        Err(HandlerError::Cancelled) => "cancelled",
     }
 }
 

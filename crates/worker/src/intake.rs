@@ -110,6 +110,18 @@ pub enum Found {
     },
 }
 
+impl Found {
+    /// Place and words of what a person should know of.
+    pub(crate) fn told(self) -> Option<(String, String)> {
+        match self {
+            Found::Quarantined { key, reason, detail } => Some((key, format!("{reason}: {detail}"))),
+            Found::Problem { place, detail } | Found::Unseen { place, detail } => Some((place, detail)),
+            Found::Crowded { clinic, patient, detail } => Some((format!("clinic={clinic}/patient={patient}/"), detail)),
+            Found::Session(_) | Found::PatientEnd { .. } | Found::Mark { .. } => None,
+        }
+    }
+}
+
 /// What a sweep came upon, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SweepCounts {
@@ -209,6 +221,50 @@ impl Intake {
             }
         }
         self.send_patients(gathered.take_all(), &table, outlet).await
+    }
+
+    /// Sends all sessions of one patient, whose keys begin with `folder` (as [`Intake::patient_folder`] gives it), then the
+    /// patient's end. Nothing is sent where nothing is there.
+    #[cfg(feature = "events")]
+    pub(crate) async fn sweep_patient(&self, folder: &str, sink: &Sender<Found>) -> Result<(), StoreError> {
+        let mut outlet = Outlet { sink, counts: SweepCounts::default(), unseen: Vec::new() };
+        match self.run_patient(folder, &mut outlet).await {
+            Ok(()) | Err(Halt::Closed) => Ok(()),
+            Err(Halt::Store(error)) => Err(error),
+        }
+    }
+
+    #[cfg(feature = "events")]
+    async fn run_patient(&self, folder: &str, outlet: &mut Outlet<'_>) -> Result<(), Halt> {
+        let table = self.table(outlet).await?;
+        let mut gathered = Gathered::new(&self.layout);
+        let mut next = Some(Continuation::after_text(folder));
+        while let Some(after) = next {
+            let mut page = self.source.list(Some(&after)).await?;
+            let is_inside = |key: &str| key.starts_with(folder);
+            let leaves = page.objects.last().is_some_and(|object| !is_inside(object.key.as_str()));
+            next = page.next.take().filter(|_| !leaves);
+            page.objects.retain(|object| is_inside(object.key.as_str()));
+            page.bad.retain(|bad| is_inside(&bad.key));
+            page.problems.retain(|problem| is_inside(&problem.place));
+            self.gather(page, &mut gathered, outlet).await?;
+        }
+        self.send_patients(gathered.take_all(), &table, outlet).await
+    }
+
+    /// The folder of the patient that a key belongs to, with '/' at its end; none of a key that is not taken in, and of layouts
+    /// that have no folder for each patient.
+    #[cfg(feature = "events")]
+    pub(crate) fn patient_folder(&self, key: &str) -> Option<String> {
+        let key = ObjectKey::parse(key).ok()?;
+        let address = match self.layout.classify(&key) {
+            Entry::Photo(address) => address.session,
+            Entry::Manifest(address) | Entry::Bad { session: Some(address), .. } => address,
+            Entry::Bad { session: None, .. } | Entry::SessionsCsv | Entry::Other => return None,
+        };
+        let of_patient = format!("/patient={}/", address.patient);
+        let at = key.as_str().find(&of_patient)?;
+        self.settings.takes(&address.clinic).then(|| key.as_str()[..at + of_patient.len()].to_owned())
     }
 
     /// The rows of `sessions.csv`. It is asked for before the listing, where its key may come after the photos'.

@@ -6,6 +6,8 @@
 
 mod breaker;
 mod desk;
+#[cfg(feature = "events")]
+mod follow;
 mod intake;
 mod memory;
 mod meter;
@@ -15,6 +17,8 @@ pub mod pixel;
 mod shift;
 
 pub use desk::{Desk, DeskSettings};
+#[cfg(feature = "events")]
+pub use follow::{Follow, Followed};
 pub use intake::{Found, Intake, IntakeSettings, SweepCounts};
 pub use meter::Meter;
 pub use metered::Metered;

@@ -313,20 +313,21 @@ impl Notes {
     }
 
     fn take(&mut self, item: Found, tell: &impl Fn(Progress)) {
-        let (kept, place, detail) = match item {
-            Found::Quarantined { key, reason, detail } => (&mut self.bad_keys, key, format!("{reason}: {detail}")),
-            Found::Problem { place, detail } => (&mut self.problems, place, detail),
-            Found::Unseen { place, detail } => {
+        let kept = match &item {
+            Found::Quarantined { .. } => &mut self.bad_keys,
+            Found::Unseen { place, .. } => {
                 self.unseen_places.push(place.clone());
-                (&mut self.unseen, place, detail)
+                &mut self.unseen
             }
-            Found::Crowded { clinic, patient, detail } => {
-                let place = format!("clinic={clinic}/patient={patient}/");
-                self.crowded.insert((clinic, patient));
-                (&mut self.problems, place, detail)
+            Found::Crowded { clinic, patient, .. } => {
+                self.crowded.insert((clinic.clone(), patient.clone()));
+                &mut self.problems
             }
-            Found::Session(_) | Found::PatientEnd { .. } | Found::Mark { .. } => return,
+            Found::Problem { .. } | Found::Session(_) | Found::PatientEnd { .. } | Found::Mark { .. } => {
+                &mut self.problems
+            }
         };
+        let Some((place, detail)) = item.told() else { return };
         tell(Progress::Notice(format!("{place}: {detail}")));
         if kept.len() < MOST_NOTICES {
             kept.push((place, detail));

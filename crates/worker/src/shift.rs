@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cicatrix_ledger::{Counts, Ledger, Schedule, SourceId, WorkSettings};
+use cicatrix_ledger::{Counts, Ledger, Schedule, SourceId, WorkSettings, patiently};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +54,10 @@ impl Shift {
     /// within 20 s or given back.
     pub async fn run(self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<(Ending, Counts)> {
         let lock = self.ledger.exclusive()?;
-        self.ledger.recover_orphans(&lock).await?;
-        self.ledger.recalibrate(&self.desk.calibration()).await?;
-        let source = self.ledger.source(&self.place).await?;
+        patiently(|| self.ledger.recover_orphans(&lock)).await?;
+        let calibration = self.desk.calibration();
+        patiently(|| self.ledger.recalibrate(&calibration)).await?;
+        let source = patiently(|| self.ledger.source(&self.place)).await?;
         let halt = stop.child_token();
         let lead = async {
             let mut watch = Watch::new(&self.ledger, &self.desk, source);
@@ -83,7 +84,7 @@ impl Shift {
 }
 
 /// Works on a source's photos while something leads. Either side ends the other: the lead when nothing is left, the work when
-/// it cannot go on.
+/// it cannot go on. Where the work has failed, the lead is not waited for.
 pub(crate) async fn beside<T>(
     ledger: &Ledger,
     desk: &Arc<Desk>,
@@ -113,9 +114,17 @@ pub(crate) async fn beside<T>(
         halt.cancel();
         led
     };
-    let (worked, led) = tokio::join!(work, lead);
-    worked?;
-    led
+    tokio::pin!(work, lead);
+    tokio::select! {
+        worked = &mut work => {
+            worked?;
+            lead.await
+        }
+        led = &mut lead => {
+            work.await?;
+            led
+        }
+    }
 }
 
 /// Looks at the counts now and then: often at what is open, which is cheap, and seldom at all there is.

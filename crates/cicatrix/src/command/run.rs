@@ -1,5 +1,7 @@
 //! `run`, `scan` and `worker`: the night over a bucket, as one or in parts.
 
+#[cfg(feature = "events")]
+mod follow;
 mod report;
 mod shown;
 
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Ledger, PlanSettings, without_password};
+use cicatrix_ledger::{Ledger, PlanSettings, patiently, without_password};
 use cicatrix_store::{Layout, PhotoStore, open, open_output};
 use cicatrix_worker::pixel::{PixelPool, PixelSettings};
 use cicatrix_worker::{
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::report::{code, report};
 use self::shown::Shown;
-use crate::args::{Global, RunArgs, SourceArgs, WorkArgs, WorkerArgs};
+use crate::args::{Global, RunArgs, ScanArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::config::Config;
 use crate::exit;
 use crate::listen::listen;
@@ -31,8 +33,13 @@ pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> a
     Ok(code)
 }
 
-pub(crate) async fn scan(source: &SourceArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let args = RunArgs { source: source.clone(), work: WorkArgs::without_pictures(), dry_run: false, rescore: false };
+pub(crate) async fn scan(args: &ScanArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    let source = args.source.clone();
+    #[cfg(feature = "events")]
+    if let Some(queue) = &args.events {
+        return follow::follow(&source, queue, settings, global).await;
+    }
+    let args = RunArgs { source, work: WorkArgs::without_pictures(), dry_run: false, rescore: false };
     let (_, summary) = night(&args, settings, global, true).await?;
     report(&summary, &args, settings, global)?;
     Ok(exit::DONE)
@@ -48,7 +55,7 @@ pub(crate) async fn night(
     let settings = &settings.with(&args.work)?;
     let source = open(&args.source.source).await?;
     source.check().await?;
-    let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(args, settings)?);
+    let intake = Intake::new(source.clone(), layout(&args.source)?, intake_settings(&args.source, settings)?);
     let shown = Shown::new(global);
     if args.dry_run {
         if args.source.moved_from.is_some() {
@@ -62,7 +69,7 @@ pub(crate) async fn night(
     }
     let out = if scan_only { WorkArgs::without_pictures().out } else { args.work.out.clone() };
     let desk = desk(settings, source, &out, &Meter::default()).await?;
-    let ledger = open_to_work(settings).await?;
+    let ledger = Ledger::open(&settings.db).await.with_context(|| database(settings))?;
     let stop = stopped_by_signals();
     let night = NightSettings {
         moved_from: args.source.moved_from.as_deref().map(source_name).transpose()?,
@@ -84,10 +91,10 @@ pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global
     let place = source.identity();
     let meter = Meter::default();
     let desk = desk(settings, source, &args.work.out, &meter).await?;
-    let ledger = open_to_work(settings).await?;
+    let ledger = patiently(|| Ledger::open(&settings.db)).await.with_context(|| database(settings))?;
     let crew = crew(&args.work, settings)?;
     if let Some(address) = args.listen {
-        let source = ledger.source(&place).await?;
+        let source = patiently(|| ledger.source(&place)).await?;
         let (own, schedule, typed) = (settings.clone(), crew.schedule.clone(), args.work.deadline.clone());
         let deadline = move || own.ends(typed.as_ref(), &schedule, Timestamp::now()).ok().flatten();
         listen(address, meter, ledger.clone(), desk.clone(), source, Box::new(deadline)).await?;
@@ -129,8 +136,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A pixel process that has said nothing for so long is given up, before its photo's time is over.
 const WALL_LIMIT: Duration = Duration::from_secs(50);
 
-async fn open_to_work(settings: &Config) -> anyhow::Result<Ledger> {
-    Ledger::open(&settings.db).await.with_context(|| format!("the database {}", without_password(&settings.db)))
+fn database(settings: &Config) -> String {
+    format!("the database {}", without_password(&settings.db))
 }
 
 /// Named by the machine and the process, so that ops find it.
@@ -187,10 +194,10 @@ fn layout(args: &SourceArgs) -> anyhow::Result<Layout> {
     }
 }
 
-fn intake_settings(args: &RunArgs, settings: &Config) -> anyhow::Result<IntakeSettings> {
+fn intake_settings(args: &SourceArgs, settings: &Config) -> anyhow::Result<IntakeSettings> {
     Ok(IntakeSettings {
-        clinics: args.source.clinics.clone(),
-        since: args.source.since,
+        clinics: args.clinics.clone(),
+        since: args.since,
         max_bytes: settings.protocol()?.limits.max_bytes,
     })
 }

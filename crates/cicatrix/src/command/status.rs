@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use cicatrix_ledger::{ClinicTonight, Counts, Ledger, State, Tonight, without_password};
+use cicatrix_ledger::{ClinicTonight, Colleague, Counts, Ledger, State, Tonight, without_password};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -60,13 +60,7 @@ async fn screen(ledger: &Ledger, args: &StatusArgs, settings: &Config, clinics: 
     lines.extend(clinic_lines(&tonight, clinics));
     lines.push(String::new());
     lines.extend(reason_lines(&tonight));
-    lines.extend(
-        tonight
-            .workers
-            .iter()
-            .take(CLINICS)
-            .map(|(worker, n, since)| plain(&format!("in work: {n} by {worker}, the oldest since {since}"))),
-    );
+    lines.extend(tonight.workers.iter().take(CLINICS).map(|worker| worker_line(worker, now)));
     Ok(lines.join("\n") + "\n")
 }
 
@@ -122,6 +116,15 @@ fn clinic_lines(tonight: &Tonight, most: usize) -> Vec<String> {
     lines
 }
 
+/// `worker h-1-4711: 2 of 4 in work, the oldest since 22:01 CET`, and how long it has been silent, if it has.
+fn worker_line(worker: &Colleague, now: Timestamp) -> String {
+    let read = |at: &str| at.parse::<Timestamp>().ok();
+    let oldest =
+        worker.oldest.as_deref().and_then(read).map_or(String::new(), |at| format!(", the oldest since {}", local(at)));
+    let silent = worker.silent_for(now).map_or(String::new(), |silent| format!("; SILENT for {} s", silent.as_secs()));
+    plain(&format!("worker {}: {} of {} in work{oldest}{silent}", worker.name, worker.running, worker.slots))
+}
+
 fn reason_lines(tonight: &Tonight) -> Vec<String> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (state, reason, n) in &tonight.reasons {
@@ -160,7 +163,10 @@ async fn as_json(ledger: &Ledger, args: &StatusArgs, settings: &Config) -> anyho
         .map(|p| json!({ "clinic": p.clinic, "paused_at": p.paused_at, "who": p.by.who, "why": p.by.why }))
         .collect();
     let workers: Vec<_> =
-        tonight.workers.iter().map(|(w, n, since)| json!({ "worker": w, "running": n, "since": since })).collect();
+        tonight.workers.iter().map(|w| json!({
+            "worker": w.name, "running": w.running, "since": w.oldest, "slots": w.slots, "version": w.program_version,
+            "started_at": w.started_at, "seen_at": w.seen_at,
+        })).collect();
     let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
     let told = json!({
         "counts": tonight.counts,

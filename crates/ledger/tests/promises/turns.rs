@@ -62,9 +62,11 @@ async fn a_large_clinic_does_not_double_the_wait_of_a_small_one() {
     drain(&ledger, handler).await;
     let order = order.lock().unwrap();
     assert_eq!(order.len(), 210);
-    let last = order.iter().rposition(|clinic| clinic == "small").unwrap() + 1;
-    // Alone it would be the 10th; what lies ready for the four at work when it comes is already the other's.
-    assert!(last <= 20, "the last photo of the small clinic was the {last}th");
+    let small: Vec<usize> =
+        (1..).zip(order.iter()).filter(|(_, clinic)| *clinic == "small").map(|(at, _)| at).collect();
+    // Alone it would be the 9th; what lies ready for the four at work when it comes is already the other's. One photo may
+    // have been put off for a moment by a busy database.
+    assert!(small[8] <= 20, "the photos of the small clinic came as {small:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,4 +212,31 @@ async fn what_somebody_has_looked_at_is_off_the_lists_until_it_is_tried_again() 
     assert_eq!(ledger.retry(&in_state(State::NotMeasurable), &by(), &how()).await.unwrap(), 2);
     drain(&ledger, Fake::new(|_| Act::Answer(Ok(blurred())))).await;
     assert_eq!(rows(&ledger, Table::Retakes).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_on_the_roster_while_it_works() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload_clinic(&ledger, "a", 1).await;
+    let stop = CancellationToken::new();
+    let working = tokio::spawn({
+        let (ledger, stop, how) = (ledger.clone(), stop.clone(), settings(here(&ledger).await));
+        async move { ledger.work(Fake::good(), how, stop).await }
+    });
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        seen = ledger.colleagues().await.unwrap();
+        if !seen.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let [worker] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((worker.name.as_str(), worker.slots), ("test", 4), "{worker:?}");
+    let now = jiff::Timestamp::now();
+    assert_eq!(worker.silent_for(now), None);
+    assert!(worker.silent_for(now + Duration::from_secs(60)).is_some());
+    stop.cancel();
+    working.await.unwrap().unwrap();
+    assert_eq!(ledger.colleagues().await.unwrap(), [], "it has signed off");
 }

@@ -56,7 +56,7 @@ pub(super) async fn from_environment() -> (Client, Option<String>) {
 }
 
 /// The region that is configured, else us-east-1, which servers of one's own expect.
-fn region() -> RegionProviderChain {
+pub(super) fn region() -> RegionProviderChain {
     let own_server = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().any(|name| env::var_os(name).is_some());
     let configured = if own_server {
         // Asking the metadata service of a machine that is not Amazon's takes seconds.

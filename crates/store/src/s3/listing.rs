@@ -131,7 +131,7 @@ pub(super) fn version(e_tag: Option<&str>, bytes: Option<u64>, changed: Option<&
 }
 
 /// Undoes `encoding-type=url`, where a space is a '+'.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let input = text.as_bytes();
     let mut bytes = Vec::with_capacity(input.len());
     let mut at = 0;
