@@ -90,9 +90,7 @@ impl Spans {
             metadata.is_span() && metadata.target().starts_with("cicatrix") && *metadata.level() <= tracing::Level::INFO
         });
         self.provider.as_ref().map(|provider| {
-            tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
-                .with_filter(ours)
+            tracing_opentelemetry::layer().with_tracer(provider.tracer(env!("CARGO_PKG_NAME"))).with_filter(ours)
         })
     }
 

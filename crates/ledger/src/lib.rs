@@ -38,6 +38,7 @@ mod runs;
 mod schedule;
 mod schema;
 mod series;
+mod sheet;
 mod source;
 mod sql;
 mod sqlite;
@@ -61,6 +62,7 @@ pub use crate::rows::{
     State, Verdict, WorkEvent, WorkSettings,
 };
 pub use crate::schedule::{ClinicRule, ClockTime, Schedule, Window};
+pub use crate::sheet::{CsvLines, JsonLines, Page, Sheet, SheetRow};
 pub use crate::source::{SourceId, Unseen};
 pub use crate::sql::Cell;
 use crate::sql::{Pool, Tx};

@@ -6,8 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cicatrix_ledger::{Cell, Ledger, LedgerError, Line, Table, without_password};
-use serde_json::{Map, Value};
+use cicatrix_ledger::{CsvLines, JsonLines, Ledger, LedgerError, Table, without_password};
 use tempfile::NamedTempFile;
 
 use crate::args::{ExportArgs, Format};
@@ -88,16 +87,21 @@ fn must_exist(db: &str) -> anyhow::Result<()> {
 }
 
 async fn csv(ledger: &Ledger, table: Table, target: impl Write + Send) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_writer(target);
-    let mut each = |line: Line<'_>| {
-        match line {
-            Line::Header(names) => csv.write_record(names),
-            Line::Row(cells) => csv.write_record(cells.iter().map(csv_cell)),
-        }
-        .map_err(io_error)
-    };
-    told(table, ledger.export(table, &mut each).await)?;
-    quiet_pipe(csv.flush().map_err(LedgerError::Output))
+    let mut lines = CsvLines::new(target);
+    told(table, ledger.export(table, &mut |line| lines.take(line)).await)?;
+    quiet_pipe(lines.flush().map_err(LedgerError::Output))
+}
+
+/// Rows as JSON objects, one a line.
+pub(crate) async fn json(
+    ledger: &Ledger,
+    table: Table,
+    matching: &[(&str, &str)],
+    target: impl Write + Send,
+) -> anyhow::Result<()> {
+    let mut lines = JsonLines::new(target);
+    told(table, ledger.export_where(table, matching, &mut |line| lines.take(line)).await)?;
+    quiet_pipe(lines.flush().map_err(LedgerError::Output))
 }
 
 /// Says why a table may be empty, where that is no sign of a mistake.
@@ -106,59 +110,6 @@ fn told(table: Table, rows: Result<u64, LedgerError>) -> anyhow::Result<()> {
         tracing::warn!("no course has the five days with a session that a trend needs, the baseline's counted in");
     }
     quiet_pipe(rows.map(|_| ()))
-}
-
-/// The system's error inside one of the CSV writer, so that a full disk is still told as one.
-fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
-    }
-}
-
-/// A text that a spreadsheet would run as a formula is quoted with an apostrophe.
-fn csv_cell(cell: &Cell) -> String {
-    match cell {
-        Cell::Null => String::new(),
-        Cell::Int(value) => value.to_string(),
-        Cell::Real(value) => value.to_string(),
-        Cell::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-        Cell::Text(text) => text.clone(),
-    }
-}
-
-/// Rows as JSON objects, one a line.
-pub(crate) async fn json(
-    ledger: &Ledger,
-    table: Table,
-    matching: &[(&str, &str)],
-    mut target: impl Write + Send,
-) -> anyhow::Result<()> {
-    let mut names: Vec<String> = Vec::new();
-    let mut each = |line: Line<'_>| {
-        match line {
-            Line::Header(header) => names = header.to_vec(),
-            Line::Row(cells) => json_line(&names, cells, &mut target)?,
-        }
-        Ok(())
-    };
-    told(table, ledger.export_where(table, matching, &mut each).await)?;
-    quiet_pipe(target.flush().map_err(LedgerError::Output))
-}
-
-/// A row as a JSON object on a line.
-pub(crate) fn json_line(names: &[String], cells: &[Cell], target: &mut impl Write) -> io::Result<()> {
-    let row: Map<String, Value> = names.iter().cloned().zip(cells.iter().map(json_cell)).collect();
-    writeln!(target, "{}", Value::Object(row))
-}
-
-pub(crate) fn json_cell(cell: &Cell) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Int(value) => (*value).into(),
-        Cell::Real(value) => (*value).into(),
-        Cell::Text(text) => Value::String(text.clone()),
-    }
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
@@ -200,12 +151,5 @@ mod tests {
     fn a_device_and_a_folder_are_not_replaced() {
         assert!(is_stream(Path::new("/dev/null")) && is_stream(Path::new("/")));
         assert!(!is_stream(Path::new("nowhere.csv")));
-    }
-
-    #[test]
-    fn a_cell_that_looks_like_a_formula_is_defused() {
-        assert_eq!(csv_cell(&Cell::Text("=1+1".into())), "'=1+1");
-        assert_eq!(csv_cell(&Cell::Text("cheek_l".into())), "cheek_l");
-        assert_eq!(csv_cell(&Cell::Real(-3.5)), "-3.5");
     }
 }

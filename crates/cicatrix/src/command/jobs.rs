@@ -2,12 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
-use cicatrix_ledger::{By, Cell, Filter, Ledger, Line, Pause, Selection, State, Table};
+use cicatrix_ledger::{By, Cell, Filter, JsonLines, Ledger, Pause, Selection, Sheet, SheetRow, State, Table};
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::args::{ByArgs, FilterArgs, Global, JobsAction, PauseArgs, SelectArgs};
-use crate::command::export::{json as as_json, json_line, open_existing, open_to_change};
+use crate::command::export::{json as as_json, open_existing, open_to_change};
 use crate::command::run::plan_settings;
 use crate::config::Config;
 use crate::exit;
@@ -73,29 +73,24 @@ async fn list(filter: &FilterArgs, after: i64, limit: u32, settings: &Config, gl
     let ledger = open_existing(&settings.db).await?;
     let filter = Filter::from(filter);
     let most = if limit == 0 { u32::MAX } else { limit };
-    let mut text = TextTable::new(&LISTED);
-    let mut names: Vec<String> = Vec::new();
-    let mut last = 0;
-    let mut each = |line: Line<'_>| {
-        match line {
-            Line::Header(header) => names = header.to_vec(),
-            Line::Row(cells) if global.json => json_line(&names, cells, &mut std::io::stdout())?,
-            Line::Row(cells) => {
-                let row = picked(&names, cells, &LISTED);
-                last = row[0].parse().unwrap_or(last);
-                text.push(row);
-            }
-        }
-        Ok(())
-    };
-    let shown = ledger.list(&filter, after, most, &mut each).await?;
     if global.json {
+        let mut lines = JsonLines::new(std::io::stdout());
+        ledger.list(&filter, after, most, &mut |line| lines.take(line)).await?;
         return Ok(exit::DONE);
     }
-    if shown == 0 {
+    let mut sheet = Sheet::default();
+    let shown = ledger
+        .list(&filter, after, most, &mut |line| {
+            sheet.take(line);
+            Ok(())
+        })
+        .await?;
+    let Some(last) = sheet.rows().next_back().and_then(|row| row.int("run_id")) else {
         out("None.")?;
         return Ok(exit::DONE);
-    }
+    };
+    let mut text = TextTable::new(&LISTED);
+    sheet.rows().for_each(|row| text.push(picked(row, &LISTED)));
     out(text.to_string().trim_end())?;
     let all: i64 = ledger.matching(&filter).await?.iter().map(|(_, _, n)| n).sum();
     if all > shown as i64 {
@@ -128,22 +123,14 @@ pub(crate) async fn show_run(run: i64, settings: &Config, global: &Global) -> an
     let ledger = open_existing(&settings.db).await?;
     let number = run.to_string();
     let matching = [("run_id", number.as_str())];
-    let mut known = Vec::new();
-    let mut names: Vec<String> = Vec::new();
-    ledger
-        .export_where(Table::Photos, &matching, &mut |line| {
-            match line {
-                Line::Header(header) => names = header.to_vec(),
-                Line::Row(cells) => known = names.iter().cloned().zip(cells.iter().map(text)).collect(),
-            }
-            Ok(())
-        })
-        .await?;
     if global.json {
         as_json(&ledger, Table::Photos, &matching, std::io::stdout()).await?;
         as_json(&ledger, Table::Events, &matching, std::io::stdout()).await?;
         return Ok(exit::DONE);
     }
+    let photos = ledger.sheet(Table::Photos, &matching).await?;
+    let known: Vec<(&String, String)> =
+        photos.rows().flat_map(|row| photos.names().iter().map(move |name| (name, text(row.cell(name))))).collect();
     let events = rows(&ledger, Table::Events, &matching, &EVENTS).await?;
     if known.is_empty() && events.is_empty() {
         return Err(exit::bad_input(format!("there is no run {run}: 'cicatrix jobs list' shows the numbers")));
@@ -167,31 +154,18 @@ pub(crate) async fn rows(
     matching: &[(&str, &str)],
     wanted: &[&str],
 ) -> anyhow::Result<Vec<Vec<String>>> {
-    let mut names: Vec<String> = Vec::new();
-    let mut found = Vec::new();
-    ledger
-        .export_where(table, matching, &mut |line| {
-            match line {
-                Line::Header(header) => names = header.to_vec(),
-                Line::Row(cells) => found.push(picked(&names, cells, wanted)),
-            }
-            Ok(())
-        })
-        .await?;
-    Ok(found)
+    Ok(ledger.sheet(table, matching).await?.rows().map(|row| picked(row, wanted)).collect())
 }
 
-fn picked(names: &[String], cells: &[Cell], wanted: &[&str]) -> Vec<String> {
-    let cell = |wanted: &&str| names.iter().position(|name| name == wanted).map(|at| text(&cells[at]));
-    wanted.iter().map(|name| cell(name).unwrap_or_default()).collect()
+fn picked(row: SheetRow<'_>, wanted: &[&str]) -> Vec<String> {
+    wanted.iter().map(|name| text(row.cell(name))).collect()
 }
 
+/// Of a measured value so many digits as a person reads.
 fn text(cell: &Cell) -> String {
     match cell {
-        Cell::Null => String::new(),
-        Cell::Int(value) => value.to_string(),
         Cell::Real(value) => format!("{value:.4}"),
-        Cell::Text(text) => text.clone(),
+        cell => cell.to_string(),
     }
 }
 

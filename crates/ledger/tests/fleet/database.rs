@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cicatrix_ledger::Ledger;
 use riverqueue::sqlx::postgres::{PgConnectOptions, PgConnection};
-use riverqueue::sqlx::{AssertSqlSafe, Connection, Executor};
+use riverqueue::sqlx::{self, AssertSqlSafe, Connection, Executor};
 
 /// A database that is dropped with this.
 pub(crate) struct Database {
@@ -39,6 +39,12 @@ impl Database {
         let name = format!("cicatrix_test_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst));
         order(&server, &format!("CREATE DATABASE {name}")).await;
         Some(Self { server, name })
+    }
+
+    /// One text, asked for beside the ledger.
+    pub(crate) async fn ask(&self, sql: &'static str) -> String {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
     /// Its address: the server's with another database.

@@ -153,3 +153,25 @@ fn the_photo_of_a_dead_worker_is_taken_up_by_another_and_not_held_against_it() {
         println!("taken up {} s after the other died", begun.elapsed().as_secs());
     });
 }
+
+/// A tool for River, such as River UI, asks for the migrations that were made, and lists queues and jobs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engines_tables_are_as_its_other_tools_expect_them() {
+    let Some((database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)).await;
+    drain(&ledger, Fake::good()).await;
+    let versions =
+        database.ask("SELECT string_agg(version::text, ' ' ORDER BY version) FROM river_migration WHERE line = 'main'");
+    assert_eq!(versions.await, "1 2 3 4 5 6 7 8");
+    assert_eq!(
+        database.ask("SELECT string_agg(DISTINCT kind || ' ' || state, ', ') FROM river_job").await,
+        "assess_view completed"
+    );
+    let queues =
+        "SELECT COUNT(*)::text FROM river_queue q WHERE EXISTS (SELECT 1 FROM river_job j WHERE j.queue = q.name)";
+    assert_eq!(database.ask(queues).await, "1");
+    assert_eq!(
+        database.ask("SELECT COUNT(*)::text FROM river_leader WHERE expires_at < now() - interval '1 minute'").await,
+        "0"
+    );
+}
