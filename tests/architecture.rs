@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which of our crates each one knows; folders of `crates/`. Only normal dependencies count: tests may know more.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("photo", &["model"]),
     ("face", &["photo"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("store", &["model"]),
     ("ledger", &["model"]),
     ("worker", &["assess", "ledger", "model", "outcome", "store"]),
+    ("web", &["ledger", "model", "store"]),
 ];
 
 /// Wires everything, so it may know all, and nobody may know it.
@@ -34,7 +35,7 @@ const PURE: [&str; 11] =
     ["model", "photo", "face", "locate", "align", "card", "normalize", "score", "assess", "outcome", "phantom"];
 
 /// Ours, but below the line.
-const SHELL: [&str; 4] = ["cicatrix", "cicatrix-ledger", "cicatrix-store", "cicatrix-worker"];
+const SHELL: [&str; 5] = ["cicatrix", "cicatrix-ledger", "cicatrix-store", "cicatrix-web", "cicatrix-worker"];
 
 /// Families of crates that a pure crate never needs, however deep down: `tokio` stands for `tokio-util` as well.
 const IMPURE: [&str; 8] = ["aws", "hyper", "mio", "reqwest", "riverqueue", "socket2", "sqlx", "tokio"];

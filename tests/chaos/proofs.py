@@ -97,6 +97,22 @@ class Chaos:
 
 # 1 ------------------------------------------------------------------------------------------------------------------
 
+class Spared:
+    """A photo whose pixel process dies three times is set aside, and rightly so: the next one is hit when a dozen photos have
+    ended since, so that no photo is hit so often."""
+
+    def __init__(self, program, db):
+        self.program, self.db, self.ended = program, db, -12
+
+    def may_hit(self):
+        counts = self.program.counts(self.db)
+        ended = counts and counts["measured"] + counts["not_measurable"]
+        if ended is None or ended < self.ended + 12:
+            return False
+        self.ended = ended
+        return True
+
+
 def kills_on_sqlite(chaos):
     """SIGKILL of the program and of its pixel processes, at random, until the night is over all the same."""
     patients, kills = chaos.size["kill_patients"], chaos.size["kills"]
@@ -105,6 +121,7 @@ def kills_on_sqlite(chaos):
     db = f"sqlite://{chaos.scratch}/killed.db"
     killed = {"program": 0, "pixel": 0}
     words = ("run", bucket, "--db", db, "--out", "none", "--no-progress", "--now")
+    spared = Spared(chaos.program, db)
     begun = time.monotonic()
     process = chaos.program.start(*words, log="killed.log")
     while sum(killed.values()) < kills:
@@ -116,8 +133,7 @@ def kills_on_sqlite(chaos):
             process = chaos.program.start(*words, log="killed.log")
             continue
         pixels = pixel_processes(process.pid)
-        # A photo whose process dies three times is set aside, and rightly so: most kills are of the program.
-        if pixels and rng.random() < 0.15:
+        if pixels and rng.random() < 0.2 and spared.may_hit():
             killed["pixel"] += kill(rng.choice(pixels))
         else:
             killed["program"] += kill(process.pid)
@@ -136,14 +152,16 @@ def kills_on_postgres(chaos):
     db = chaos.database(f"killed_{os.getpid()}")
     chaos.program.run("scan", bucket, "--db", db)
     words = ("worker", bucket, "--db", db, "--out", "none", "--workers", 1, "--no-progress")
+    spared = Spared(chaos.program, db)
     begun = time.monotonic()
     fleet = [chaos.program.start(*words, log="fleet.log") for _ in range(4)]
     killed = 0
     while killed < kills and chaos.program.open_runs(db) != 0:
         time.sleep(rng.uniform(0.5, 2.0) * chaos.size["pause"])
         place = rng.randrange(4)
-        if rng.random() < 0.15 and pixel_processes(fleet[place].pid):
-            killed += kill(rng.choice(pixel_processes(fleet[place].pid)))
+        pixels = pixel_processes(fleet[place].pid)
+        if pixels and rng.random() < 0.2 and spared.may_hit():
+            killed += kill(rng.choice(pixels))
             continue
         killed += kill(fleet[place].pid)
         fleet[place].wait()

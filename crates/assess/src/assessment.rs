@@ -26,6 +26,9 @@ pub enum Assessment {
         reasons: Vec<Reason>,
         detail: String,
         readings: Vec<GateReading>,
+        /// `thumb.webp`, with a frame around each region at fault.
+        #[serde(skip)]
+        pictures: Vec<Picture>,
     },
 }
 
@@ -83,37 +86,65 @@ pub fn assess(
     let (frame, metadata) = match decode(photo.bytes, photo.extension, &protocol.limits) {
         Ok(decoded) => decoded,
         Err(rejection) => {
-            let detail = rejection.detail;
-            return Assessment::NotMeasurable { reasons: vec![rejection.reason], detail, readings: vec![] };
+            let (reasons, detail) = (vec![rejection.reason], rejection.detail);
+            return Assessment::NotMeasurable { reasons, detail, readings: vec![], pictures: vec![] };
         }
     };
+    match judge(reference, &frame, metadata, photo, itself, pictures, protocol) {
+        Ok(measurement) => Assessment::Measured(Box::new(measurement)),
+        Err(Refused { reasons, detail, readings, at_fault }) => {
+            let pictures = if pictures { picture::refused(&frame, &at_fault) } else { vec![] };
+            Assessment::NotMeasurable { reasons, detail, readings, pictures }
+        }
+    }
+}
+
+/// Why a photo gives no number.
+struct Refused {
+    reasons: Vec<Reason>,
+    detail: String,
+    readings: Vec<GateReading>,
+    /// Corners of the regions at fault, px of the photo.
+    at_fault: Vec<[[f64; 2]; 4]>,
+}
+
+fn judge(
+    reference: &Reference,
+    frame: &Frame,
+    metadata: Metadata,
+    photo: &Photo<'_>,
+    itself: bool,
+    pictures: bool,
+    protocol: &Protocol,
+) -> Result<Measurement, Refused> {
     let mut gate = Gate::default();
     if let Some(quality) = metadata.jpeg_quality {
         gate.read("jpeg_quality", quality, protocol.gate.jpeg_quality, Reason::Recompressed);
     }
-    let overview = Overview::of(&frame);
+    let overview = Overview::of(frame);
     let face = if itself { None } else { head::face(&overview, photo.view) };
     let wrong_view = match itself {
         true => None,
         false => head::read(&mut gate, face.as_ref(), reference.pose.as_ref(), photo.view, &protocol.gate),
     };
     if let Some(detail) = wrong_view {
-        return Assessment::NotMeasurable { reasons: vec![Reason::ViewMismatch], detail, readings: gate.readings };
+        let reasons = vec![Reason::ViewMismatch];
+        return Err(Refused { reasons, detail, readings: gate.readings, at_fault: vec![] });
     }
     let bounds = if itself { None } else { shown(&overview, face.as_ref(), reference, protocol) };
-    let overlay = match lay_over(reference, &frame, bounds, itself, protocol) {
+    let overlay = match lay_over(reference, frame, bounds, itself, protocol) {
         Ok(overlay) => overlay,
-        Err(detail) => return unaligned(gate, reference, frame, photo.view, detail, protocol),
+        Err(detail) => return Err(unaligned(gate, reference, frame, photo.view, detail, protocol)),
     };
     read_geometry(&mut gate, reference, overlay.quality(), protocol);
     let photo_stands = gate.reasons(GateVerdict::Fail).is_empty();
-    let own_chart = (!itself).then(|| Chart::of(&frame, &overview));
+    let own_chart = (!itself).then(|| Chart::of(frame, &overview));
     let chart = own_chart.as_ref().unwrap_or(&reference.chart);
     let skin = if itself { None } else { skin(&overview, reference, &overlay, protocol) };
-    let laid =
-        Laid { frame: &frame, overlay: &overlay, chart, baseline_chart: &reference.chart, skin: skin.as_ref(), itself };
+    let laid = Laid { frame, overlay: &overlay, chart, baseline_chart: &reference.chart, skin: skin.as_ref(), itself };
     let mut regions = Vec::new();
     let mut changes = Vec::new();
+    let mut at_fault = Vec::new();
     for region in &reference.regions {
         let step = RegionFollowUp::new(region, &laid, protocol);
         let mut own = Gate::of_region(region.name());
@@ -134,12 +165,15 @@ pub fn assess(
         if pictures && problem.is_none() {
             changes.push((region, picture::change(&step)));
         }
+        if problem.is_some() {
+            at_fault.push(region.corners().map(|corner| overlay.map(corner)));
+        }
         gate.readings.extend(own.readings);
     }
     let tier = regions.iter().filter(|r| r.problem.is_none()).filter_map(|r| r.tier).max();
     let Some(tier) = tier.filter(|_| photo_stands) else {
         let (reasons, detail) = explain(&gate, reference, protocol);
-        return Assessment::NotMeasurable { reasons, detail, readings: gate.readings };
+        return Err(Refused { reasons, detail, readings: gate.readings, at_fault });
     };
     // The baseline's own photo says what is wrong with a region, the others that it has no baseline.
     let refused = reference.refused.iter().map(|(region, rejection)| RegionScores {
@@ -150,8 +184,8 @@ pub fn assess(
         detail: Some(rejection.detail.clone()),
     });
     regions.extend(refused);
-    let pictures = if pictures { picture::all(reference, &frame, &overlay, &changes) } else { vec![] };
-    Assessment::Measured(Box::new(Measurement {
+    let pictures = if pictures { picture::all(reference, frame, &overlay, &changes) } else { vec![] };
+    Ok(Measurement {
         tier,
         warnings: gate.reasons(GateVerdict::Warn),
         readings: gate.readings,
@@ -162,7 +196,7 @@ pub fn assess(
         colour: chart.calibration(reference.chart.is_trusted()),
         metadata,
         pictures,
-    }))
+    })
 }
 
 /// Where a follow-up shows skin, learned from the places to which the baseline's skin went; none where that was not looked
@@ -177,23 +211,23 @@ fn skin(overview: &Overview, reference: &Reference, overlay: &Overlay, protocol:
 fn unaligned(
     mut gate: Gate,
     reference: &Reference,
-    frame: Frame,
+    frame: &Frame,
     view: Option<&View>,
     detail: String,
     protocol: &Protocol,
-) -> Assessment {
-    read_exposure(&mut gate, &exposure(&frame, |_, _| true), protocol);
+) -> Refused {
+    read_exposure(&mut gate, &exposure(frame, |_, _| true), protocol);
     let mut reasons = gate.reasons(GateVerdict::Fail);
-    let mirrored = frame.mirrored();
+    let mirrored = frame.clone().mirrored();
     let overview = Overview::of(&mirrored);
     let bounds = shown(&overview, head::face(&overview, view).as_ref(), reference, protocol);
     if lay_over(reference, &mirrored, bounds, false, protocol).is_ok() {
         reasons.insert(0, Reason::ViewMismatch);
         let detail = "it is mirrored: its mirror image can be laid over the baseline".to_owned();
-        return Assessment::NotMeasurable { reasons, detail, readings: gate.readings };
+        return Refused { reasons, detail, readings: gate.readings, at_fault: vec![] };
     }
     reasons.push(Reason::NotAlignable);
-    Assessment::NotMeasurable { reasons, detail, readings: gate.readings }
+    Refused { reasons, detail, readings: gate.readings, at_fault: vec![] }
 }
 
 /// The box around the patient, where the baseline shows more than skin.

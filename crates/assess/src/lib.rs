@@ -19,6 +19,7 @@ pub use assessment::{Assessment, Measurement, Picture, RegionScores, assess};
 pub use chart::ColourCalibration;
 pub use gate::GateSettings;
 pub use overlay::{Overlay, Part};
+pub use picture::thumbnail_of as thumbnail;
 pub use protocol::{Protocol, ProtocolError};
 pub use reference::{MOST_NODES, Photo, Reference, frame_pixels, prepare};
 pub use region_reference::RegionReference;

@@ -1,12 +1,15 @@
 //! Derived pictures: the follow-up laid over the baseline, the change map, the confidence, a thumbnail.
 
 use cicatrix_align::{Grid, resample};
-use cicatrix_photo::{Frame, Plane, PreviewError, encode_png, encode_webp, from_linear, masked_gaussian, shrink};
+use cicatrix_photo::{
+    Frame, Plane, PreviewError, decode, encode_png, encode_webp, from_linear, masked_gaussian, shrink,
+};
 use cicatrix_score::Relief;
 
 use crate::assessment::Picture;
 use crate::overlay::Overlay;
-use crate::reference::Reference;
+use crate::protocol::Protocol;
+use crate::reference::{Photo, Reference};
 use crate::region_follow_up::{RegionFollowUp, mean};
 use crate::region_reference::RegionReference;
 
@@ -48,8 +51,52 @@ fn shown(reference: &Reference) -> Grid {
 }
 
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>, PreviewError> {
-    let (rgb, width, height) = shrink(frame.to_srgb8(), frame.width, frame.height, THUMB_SIDE)?;
+    marked(frame, &[])
+}
+
+/// The thumbnail of a photo that cannot be a baseline; none of a file that is no photo.
+pub fn thumbnail_of(photo: &Photo<'_>, protocol: &Protocol) -> Vec<Picture> {
+    match decode(photo.bytes, photo.extension, &protocol.limits) {
+        Ok((frame, _)) => refused(&frame, &[]),
+        Err(_) => vec![],
+    }
+}
+
+/// The thumbnail of a photo that gives no number, with a frame around each region at fault.
+pub(crate) fn refused(frame: &Frame, at_fault: &[[[f64; 2]; 4]]) -> Vec<Picture> {
+    marked(frame, at_fault).ok().map(|bytes| Picture { name: "thumb.webp", bytes }).into_iter().collect()
+}
+
+/// A thumbnail with outlines, given in px of the photo.
+fn marked(frame: &Frame, outlines: &[[[f64; 2]; 4]]) -> Result<Vec<u8>, PreviewError> {
+    let (mut rgb, width, height) = shrink(frame.to_srgb8(), frame.width, frame.height, THUMB_SIDE)?;
+    let scale = width as f64 / frame.width.max(1) as f64;
+    for outline in outlines {
+        for (number, from) in outline.iter().enumerate() {
+            let to = outline[(number + 1) % outline.len()];
+            line(&mut rgb, [width, height], from.map(|v| v * scale), to.map(|v| v * scale));
+        }
+    }
     encode_webp(&rgb, width, height)
+}
+
+/// A line two pixels wide; what lies outside of the picture is left out.
+fn line(rgb: &mut [u8], [width, height]: [usize; 2], from: [f64; 2], to: [f64; 2]) {
+    if [from, to].iter().flatten().any(|v| !v.is_finite() || v.abs() > 1e5) {
+        return;
+    }
+    let steps = (to[0] - from[0]).abs().max((to[1] - from[1]).abs()).ceil().max(1.0);
+    for step in 0..=steps as usize {
+        let t = step as f64 / steps;
+        let [x, y] = [0, 1].map(|axis| from[axis] + t * (to[axis] - from[axis]));
+        for (dx, dy) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            let (x, y) = (x + dx, y + dy);
+            if x >= 0.0 && y >= 0.0 && (x as usize) < width && (y as usize) < height {
+                let at = 3 * (y as usize * width + x as usize);
+                rgb[at..at + 3].copy_from_slice(&WORSE.map(|v| v as u8));
+            }
+        }
+    }
 }
 
 /// The follow-up as seen from the baseline's camera.

@@ -42,6 +42,15 @@ const LEAST_SKIN: f32 = 500.0;
 const LEAST_SKIN_SHARE: f64 = 0.5;
 
 impl RegionReference {
+    /// Corners of its grid, px of the baseline's photo, in a round.
+    pub(crate) fn corners(&self) -> [[f64; 2]; 4] {
+        let grid = &self.grid;
+        let [left, top] = grid.origin_px;
+        let right = left + grid.pitch_px * (grid.width.saturating_sub(1)) as f64;
+        let bottom = top + grid.pitch_px * (grid.height.saturating_sub(1)) as f64;
+        [[left, top], [right, top], [right, bottom], [left, bottom]]
+    }
+
     pub(crate) fn new(
         region: &LocatedRegion,
         grid: Grid,

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     /// Where the work stands, on one screen: counts, clinics, pace and what has to be looked at
     Status(StatusArgs),
+    /// The dashboard in a browser: tonight, retakes, patients, outcomes, jobs
+    Serve(ServeArgs),
     /// Write a table for analysts
     Export(ExportArgs),
     /// The photos to take again, and why
@@ -139,6 +141,12 @@ pub(crate) struct DemoArgs {
     /// Size of the photos, megapixels, 1 to 60 [default: 1.1 of a cheek, 4.3 of a head]
     #[arg(long, value_name = "MP", value_parser = parse_megapixels)]
     pub(crate) megapixels: Option<f64>,
+    /// Show it in a browser while it runs, and after, until Ctrl-C; with a second clinic where things go wrong
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Where it is shown
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", requires = "serve")]
+    pub(crate) bind: SocketAddr,
 }
 
 /// A scale as the manifest allows it.
@@ -309,6 +317,23 @@ pub(crate) struct ExportArgs {
     /// File to write; '-' is stdout
     #[arg(long, default_value = "-")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Where it listens. Another address than one of this machine alone needs --password-file
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787")]
+    pub(crate) bind: SocketAddr,
+    /// Folder or s3://bucket/prefix of the derived pictures, as 'run' was given it; 'none' shows none, for those who shall see
+    /// no photo
+    #[arg(long, value_name = "PLACE", default_value = "./cicatrix-out")]
+    pub(crate) out: String,
+    /// File with the password that is asked for, sixteen characters or more; without it a token is printed that works once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Nothing can be changed from it
+    #[arg(long)]
+    pub(crate) read_only: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -17,6 +17,7 @@ mod patient;
 mod repeatability;
 mod run;
 mod score;
+mod serve;
 mod status;
 mod truth;
 
@@ -44,6 +45,7 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Scan(args) => run::scan(&args, &settings, &global).await,
         Command::Worker(worker) => run::worker(&worker, &settings, &global).await,
         Command::Status(args) => status::status(&args, &settings, &global).await,
+        Command::Serve(args) => serve::serve(&args, &settings).await,
         Command::Export(export) => export::export(&export, &settings).await,
         Command::Retakes { action } => lists::retakes(action, &settings, &global).await,
         Command::Quarantine { action } => lists::quarantine(action, &settings, &global).await,

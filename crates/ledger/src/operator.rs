@@ -9,6 +9,7 @@ use cicatrix_model::{ClinicId, PatientId, Reason, SessionKey};
 use jiff::Timestamp;
 
 use crate::courier::Urgency;
+use crate::pages::listed;
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
 use crate::sql::{Cell, On, Tx, query, query_as, query_scalar};
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, plan, read, series, written};
@@ -99,6 +100,26 @@ impl Ledger {
         Ok(dismissed)
     }
 
+    /// Brings runs back to the lists that were taken off them. Returns how many.
+    pub async fn restore(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
+        let mut restored = 0;
+        for run_id in self.select(which).await? {
+            let mut tx = self.begin().await?;
+            let written = query(
+                "UPDATE photo_run SET dismissed_at = NULL WHERE run_id = $1 AND is_current = 1 AND dismissed_at IS NOT NULL",
+            )
+            .bind(run_id)
+            .execute(&mut tx)
+            .await?;
+            if written > 0 {
+                runs::event_by(&mut tx, run_id, "restored", by).await?;
+            }
+            tx.commit().await?;
+            restored += written;
+        }
+        Ok(restored)
+    }
+
     /// How many current runs match, by state and reason.
     pub async fn matching(&self, filter: &Filter) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
         let sql = filter.sql("SELECT r.state, r.reason, COUNT(*)");
@@ -106,6 +127,25 @@ impl Ledger {
             .bind(query_as(format!("{sql} GROUP BY r.state, r.reason ORDER BY 3 DESC, 1, 2")))
             .fetch_all(&self.pool)
             .await
+    }
+
+    /// How many of the current runs with these numbers there are, by state and reason.
+    pub async fn matching_named(&self, runs: &[i64]) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        query_as(format!(
+            "SELECT state, reason, COUNT(*) FROM photo_run WHERE is_current = 1 AND run_id IN ({})
+              GROUP BY state, reason ORDER BY 3 DESC, 1, 2",
+            listed(runs)
+        ))
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// The numbers of all current runs that match, baselines first.
+    pub async fn matching_numbers(&self, filter: &Filter) -> Result<Vec<i64>, LedgerError> {
+        self.select(&Selection::Matching(filter.clone())).await
     }
 
     /// Current runs that match, by number: at most so many, those behind `after`.

@@ -59,7 +59,7 @@ impl Table {
         }
     }
 
-    fn view(self) -> String {
+    pub(crate) fn view(self) -> String {
         format!("v_{}", self.name())
     }
 
@@ -158,13 +158,7 @@ impl Ledger {
         matching: &[(&str, &str)],
         each: &mut (dyn FnMut(Line<'_>) -> io::Result<()> + Send),
     ) -> Result<u64, LedgerError> {
-        let columns = columns(&self.pool, &table.view()).await?;
-        for (column, _) in matching {
-            if !columns.iter().any(|known| known == column) {
-                let text = format!("the table {} has no column '{column}'", table.name());
-                return Err(LedgerError::Unsupported(text));
-            }
-        }
+        let columns = self.has_columns(table, matching).await?;
         // Column names are the view's own, checked above; values are bound.
         let mut conditions = Vec::new();
         for (index, (column, _)) in matching.iter().enumerate() {
@@ -173,6 +167,17 @@ impl Ledger {
         let sql = select(table, &conditions.join(" AND "), table.order());
         let statement = matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
         self.hand_over(&columns, statement, each).await
+    }
+
+    /// The columns of a table; an error when one of those that are asked for is not among them.
+    pub async fn has_columns(&self, table: Table, asked: &[(&str, &str)]) -> Result<Vec<String>, LedgerError> {
+        let columns = columns(&self.pool, &table.view()).await?;
+        match asked.iter().find(|(column, _)| !columns.iter().any(|known| known == column)) {
+            Some((column, _)) => {
+                Err(LedgerError::Unsupported(format!("the table {} has no column '{column}'", table.name())))
+            }
+            None => Ok(columns),
+        }
     }
 
     /// Hands over the rows for which a condition of our own holds.
@@ -187,7 +192,7 @@ impl Ledger {
         self.hand_over(&columns, query(select(table, condition, order)), each).await
     }
 
-    async fn hand_over(
+    pub(crate) async fn hand_over(
         &self,
         columns: &[String],
         statement: Query<Row>,

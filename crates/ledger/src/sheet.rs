@@ -12,7 +12,7 @@ use crate::{Cell, Ledger, LedgerError, Line, Table};
 pub struct Page<'a> {
     pub table: Table,
     /// Columns of the view, and what each has to hold.
-    pub matching: Vec<(&'static str, &'a str)>,
+    pub matching: Vec<(&'a str, &'a str)>,
     /// Only rows of a smaller number than this: the last one of the page before.
     pub before: Option<i64>,
     pub most: u32,
@@ -34,7 +34,7 @@ pub struct SheetRow<'a> {
 
 impl Table {
     /// The number by which its rows come one after another; tables that are made anew have none.
-    fn number(self) -> Option<&'static str> {
+    pub fn number(self) -> Option<&'static str> {
         match self {
             Table::Photos | Table::Regions | Table::Retakes | Table::Quarantine => Some("run_id"),
             Table::Nights => Some("night_id"),
@@ -48,21 +48,27 @@ impl Table {
 impl Ledger {
     /// A page of a table that has numbered rows.
     pub async fn page(&self, page: &Page<'_>) -> Result<Sheet, LedgerError> {
-        let table = page.table.name();
-        let number = page.table.number().ok_or_else(|| LedgerError::Bug(format!("rows of {table} have no number")))?;
+        let no_number = || LedgerError::Unsupported(format!("rows of {} have no number", page.table.name()));
+        let number = page.table.number().ok_or_else(no_number)?;
+        self.has_columns(page.table, &page.matching).await?;
         let mut conditions = vec![format!("{number} IS NOT NULL")];
         conditions.extend(page.before.map(|before| format!("{number} < {before}")));
         for (index, (column, _)) in page.matching.iter().enumerate() {
             conditions.push(format!("{} = ${}", self.pool.as_text(column), index + 1));
         }
         let sql = format!(
-            "SELECT * FROM v_{table} WHERE {} ORDER BY {number} DESC LIMIT {}",
+            "SELECT * FROM {} WHERE {} ORDER BY {number} DESC LIMIT {}",
+            page.table.view(),
             conditions.join(" AND "),
             page.most
         );
         let statement = page.matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
-        let mut sheet = Sheet { names: columns(&self.pool, &format!("v_{table}")).await?, rows: Vec::new() };
-        sheet.rows.extend(statement.fetch_all(&self.pool).await?.iter().map(|row| row.cells().to_vec()));
+        let mut sheet = Sheet::default();
+        self.hand_over(&columns(&self.pool, &page.table.view()).await?, statement, &mut |line| {
+            sheet.take(line);
+            Ok(())
+        })
+        .await?;
         Ok(sheet)
     }
 

@@ -9,6 +9,7 @@ use cicatrix_model::Measure;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::operator::Pause;
+use crate::pages::listed;
 use crate::sql::{query_as, query_scalar};
 use crate::{Colleague, Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
 
@@ -175,7 +176,6 @@ impl Ledger {
         if runs.is_empty() {
             return Ok(0);
         }
-        let names: Vec<String> = runs.iter().map(ToString::to_string).collect();
-        self.export_rows(Table::Photos, &format!("run_id IN ({})", names.join(", ")), "run_id", each).await
+        self.export_rows(Table::Photos, &format!("run_id IN ({})", listed(&runs)), "run_id", each).await
     }
 }

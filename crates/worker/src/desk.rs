@@ -231,6 +231,16 @@ impl Desk {
     }
 
     async fn put_pictures(&self, run: &StartedRun, pictures: Vec<(String, Bytes)>) -> Result<Value, HandlerError> {
+        if pictures.is_empty() {
+            return Ok(Value::Null);
+        }
+        let putting = Instant::now();
+        let derived = self.put_each(run, pictures).await;
+        self.meter.stage("pictures", putting.elapsed(), derived.is_ok());
+        derived
+    }
+
+    async fn put_each(&self, run: &StartedRun, pictures: Vec<(String, Bytes)>) -> Result<Value, HandlerError> {
         let Some(store) = &self.pictures else { return Ok(Value::Null) };
         let mut names = serde_json::Map::new();
         for (name, bytes) in pictures {
@@ -264,18 +274,20 @@ impl Desk {
 
     async fn verdict(&self, run: &StartedRun, sha256: String, outcome: PixelOutcome) -> Result<Verdict, HandlerError> {
         match outcome {
-            PixelOutcome::BaselineUnusable { reason, detail } => {
+            PixelOutcome::BaselineUnusable { reason, detail, pictures } => {
                 let reason = if run.is_baseline { reason } else { Reason::BaselineNotMeasurable };
-                Ok(self.refused(run, sha256, vec![reason], detail, vec![]))
+                let derived = self.put_pictures(run, pictures).await?;
+                Ok(self.refused(run, sha256, Refused { reasons: vec![reason], detail, readings: vec![], derived }))
             }
-            PixelOutcome::Assessed { assessment: Assessment::NotMeasurable { reasons, detail, readings }, .. } => {
-                Ok(self.refused(run, sha256, reasons, detail, readings))
+            PixelOutcome::Assessed {
+                assessment: Assessment::NotMeasurable { reasons, detail, readings, .. },
+                pictures,
+            } => {
+                let derived = self.put_pictures(run, pictures).await?;
+                Ok(self.refused(run, sha256, Refused { reasons, detail, readings, derived }))
             }
             PixelOutcome::Assessed { assessment: Assessment::Measured(m), pictures } => {
-                let putting = Instant::now();
-                let derived = self.put_pictures(run, pictures).await;
-                self.meter.stage("pictures", putting.elapsed(), derived.is_ok());
-                let derived = derived?;
+                let derived = self.put_pictures(run, pictures).await?;
                 let wait = self.settings.protocol.endpoint_wait_days;
                 let endpoint_eligible = run.days_since_treatment.is_none_or(|days| days >= wait);
                 let mut warnings = m.warnings.clone();
@@ -311,14 +323,8 @@ impl Desk {
         }
     }
 
-    fn refused(
-        &self,
-        run: &StartedRun,
-        sha256: String,
-        reasons: Vec<Reason>,
-        detail: String,
-        readings: Vec<GateReading>,
-    ) -> Verdict {
+    fn refused(&self, run: &StartedRun, sha256: String, refused: Refused) -> Verdict {
+        let Refused { reasons, detail, readings, derived } = refused;
         match reasons.first() {
             Some(reason) if reason.is_quarantine() => quarantined(*reason, detail, Some(sha256)),
             _ => Verdict::NotMeasurable {
@@ -327,10 +333,19 @@ impl Desk {
                 detail,
                 readings,
                 provenance: self.provenance(run, None),
-                derived: Value::Null,
+                derived,
             },
         }
     }
+}
+
+/// What is said of a photo that gives no number.
+struct Refused {
+    reasons: Vec<Reason>,
+    detail: String,
+    readings: Vec<GateReading>,
+    /// Names of its pictures.
+    derived: Value,
 }
 
 /// Somebody uploads while the night works.

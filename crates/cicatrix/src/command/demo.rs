@@ -1,11 +1,12 @@
 //! `demo`: a synthetic clinic, from the photos to the table.
 
+mod mishap;
 mod subject;
 
 use std::path::Path;
 
 use anyhow::Context;
-use cicatrix_ledger::{Table, without_password};
+use cicatrix_ledger::{Ledger, Table, without_password};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{ToSpan, civil::Date};
 use serde_json::json;
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use self::subject::{Shot, Subject};
-use crate::args::{DemoArgs, Global, RunArgs, SourceArgs, WorkArgs};
+use crate::args::{DemoArgs, Global, RunArgs, ServeArgs, SourceArgs, WorkArgs};
 use crate::command::align::write_png;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
@@ -46,6 +47,9 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         dry_run: false,
         rescore: false,
     };
+    if args.serve {
+        return show(&run, args, &settings, global).await;
+    }
     let (code, summary) = night(&run, &settings, global, false).await?;
     let ledger = open_existing(&settings.db).await?;
     let wanted = [
@@ -83,6 +87,18 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
         file("truth.json"),
     ))?;
     Ok(code)
+}
+
+/// Shows the night while it runs, and a second clinic where things go wrong; until Ctrl-C.
+async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    mishap::file(Path::new(&run.source.source))?;
+    // The dashboard wants a ledger that is there.
+    Ledger::open(&settings.db).await?.close().await;
+    let serve = ServeArgs { bind: args.bind, out: run.work.out.clone(), password_file: None, read_only: false };
+    let global = Global { no_progress: true, ..global.clone() };
+    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings), night(run, settings, &global, false));
+    worked?;
+    served
 }
 
 /// Where the demo's folder was when it was made: a demo is alone in its ledger, so it can only have moved.

@@ -203,7 +203,7 @@ fn intake_settings(args: &SourceArgs, settings: &Config) -> anyhow::Result<Intak
 }
 
 /// First Ctrl-C or SIGTERM: finish what is in work and stop. Second: at once; nothing is lost either way.
-fn stopped_by_signals() -> CancellationToken {
+pub(crate) fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use cicatrix_assess::{Assessment, Photo, Protocol, Reference, assess, frame_pixels, prepare};
+use cicatrix_assess::{Assessment, Photo, Picture, Protocol, Reference, assess, frame_pixels, prepare, thumbnail};
 
 use crate::pixel::message::{PhotoFacts, PixelReply, Request, header, header_length, parse};
 use crate::pixel::sandbox::{Confinement, allow_cpu_time};
@@ -81,7 +81,9 @@ impl Bench {
                 let pixels = frame_pixels(bytes, &extension, &protocol).unwrap_or(0);
                 (PixelReply::Size { pixels }, vec![])
             }
-            Request::Prepare { reference, facts } => (self.prepare(reference, &facts, bytes, &protocol), vec![]),
+            Request::Prepare { reference, facts, thumb } => {
+                self.prepare(reference, &photo(&facts, bytes), thumb, &protocol)
+            }
             Request::Assess { reference, facts, itself, pictures } => {
                 let Some((_, kept)) = self.kept.iter().find(|(name, _)| *name == reference) else {
                     return (PixelReply::Broken("the baseline was not prepared".to_owned()), vec![]);
@@ -92,16 +94,26 @@ impl Bench {
         }
     }
 
-    fn prepare(&mut self, name: String, facts: &PhotoFacts, bytes: &[u8], protocol: &Protocol) -> PixelReply {
+    fn prepare(
+        &mut self,
+        name: String,
+        photo: &Photo<'_>,
+        thumb: bool,
+        protocol: &Protocol,
+    ) -> (PixelReply, Vec<Vec<u8>>) {
         while self.kept.len() >= KEPT {
             self.kept.pop_front();
         }
-        match prepare(&photo(facts, bytes), protocol) {
+        match prepare(photo, protocol) {
             Ok(reference) => {
                 self.kept.push_back((name, reference));
-                PixelReply::Prepared
+                (PixelReply::Prepared, vec![])
             }
-            Err(rejection) => PixelReply::Unusable { reason: rejection.reason, detail: rejection.detail },
+            Err(rejection) => {
+                let (reason, detail) = (rejection.reason, rejection.detail);
+                let (pictures, parts) = told(if thumb { thumbnail(photo, protocol) } else { vec![] });
+                (PixelReply::Unusable { reason, detail, pictures }, parts)
+            }
         }
     }
 }
@@ -119,8 +131,13 @@ fn photo<'a>(facts: &'a PhotoFacts, bytes: &'a [u8]) -> Photo<'a> {
 fn assessed(mut assessment: Assessment) -> (PixelReply, Vec<Vec<u8>>) {
     let pictures = match &mut assessment {
         Assessment::Measured(measurement) => std::mem::take(&mut measurement.pictures),
-        Assessment::NotMeasurable { .. } => vec![],
+        Assessment::NotMeasurable { pictures, .. } => std::mem::take(pictures),
     };
-    let names = pictures.iter().map(|p| p.name.to_owned()).collect();
-    (PixelReply::Assessed { assessment, pictures: names }, pictures.into_iter().map(|p| p.bytes).collect())
+    let (pictures, parts) = told(pictures);
+    (PixelReply::Assessed { assessment, pictures }, parts)
+}
+
+/// Names and contents.
+fn told(pictures: Vec<Picture>) -> (Vec<String>, Vec<Vec<u8>>) {
+    pictures.into_iter().map(|picture| (picture.name.to_owned(), picture.bytes)).unzip()
 }

@@ -19,8 +19,9 @@ pub(crate) enum Request {
     Protocol(Box<Protocol>),
     /// Say how large a frame is, from its header. One part: the file.
     Look { extension: String },
-    /// Prepare a baseline and keep it under this name. One part: the file.
-    Prepare { reference: String, facts: PhotoFacts },
+    /// Prepare a baseline and keep it under this name; if it cannot be one, `thumb` asks for a picture of it. One part: the
+    /// file.
+    Prepare { reference: String, facts: PhotoFacts, thumb: bool },
     /// Assess a photo against a kept baseline. One part: the file.
     Assess { reference: String, facts: PhotoFacts, itself: bool, pictures: bool },
 }
@@ -37,10 +38,11 @@ pub enum PixelReply {
         pixels: u64,
     },
     Prepared,
-    /// The baseline cannot be one.
+    /// The baseline cannot be one. One part for each picture, by name.
     Unusable {
         reason: Reason,
         detail: String,
+        pictures: Vec<String>,
     },
     /// One part for each picture, by name.
     Assessed {

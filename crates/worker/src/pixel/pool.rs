@@ -58,7 +58,7 @@ pub struct PixelJob {
 #[derive(Debug)]
 pub enum PixelOutcome {
     Assessed { assessment: Assessment, pictures: Vec<(String, Bytes)> },
-    BaselineUnusable { reason: Reason, detail: String },
+    BaselineUnusable { reason: Reason, detail: String, pictures: Vec<(String, Bytes)> },
 }
 
 /// Why nothing came back.
@@ -252,16 +252,18 @@ impl PixelPool {
     {
         if !worker.kept.contains(&job.reference) {
             let (bytes, facts) = baseline.await.map_err(|e| Failure::Told(PixelError::Baseline(e)))?;
-            let request = Request::Prepare { reference: job.reference.clone(), facts };
+            let request =
+                Request::Prepare { reference: job.reference.clone(), facts, thumb: job.itself && job.pictures };
             while worker.kept.len() >= KEPT {
                 worker.kept.pop_front();
             }
-            match self.ask(worker, &request, &bytes).await?.0 {
-                PixelReply::Prepared => worker.kept.push_back(job.reference.clone()),
-                PixelReply::Unusable { reason, detail } => {
-                    return Ok(PixelOutcome::BaselineUnusable { reason, detail });
+            match self.ask(worker, &request, &bytes).await? {
+                (PixelReply::Prepared, _) => worker.kept.push_back(job.reference.clone()),
+                (PixelReply::Unusable { reason, detail, pictures }, parts) => {
+                    let pictures = pictures.into_iter().zip(parts).collect();
+                    return Ok(PixelOutcome::BaselineUnusable { reason, detail, pictures });
                 }
-                other => return Err(unexpected(&other)),
+                (other, _) => return Err(unexpected(&other)),
             }
         }
         let request = Request::Assess {

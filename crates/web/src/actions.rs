@@ -1,0 +1,316 @@
+//! What is done from a page: always a form with the token of its session. Runs are counted and shown before anything is done,
+//! and where the count has changed since, it is shown again.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use cicatrix_ledger::{By, Selection};
+use cicatrix_model::{ClinicId, PatientId, SessionKey};
+use serde::Deserialize;
+
+use crate::pages::jobs::Asked;
+use crate::pages::{Shell, Visitor, asked, html, query};
+use crate::problem::Problem;
+use crate::words::{escaped, state};
+use crate::{Dashboard, Shared};
+
+/// Runs whose names are listed in a confirmation, at most so many at once.
+const MOST_NAMED: usize = 500;
+
+/// Who, why, and the token of the form.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Signed {
+    form: String,
+    who: Option<String>,
+    why: Option<String>,
+}
+
+impl Signed {
+    /// Who does it, if it may be done.
+    fn by(&self, dashboard: &Dashboard, visitor: &Visitor) -> Result<By, Problem> {
+        if dashboard.settings.read_only {
+            return Err(Problem::refused("this dashboard is read-only: nothing can be changed from it"));
+        }
+        if !visitor.sent(&self.form) {
+            return Err(Problem::refused("the form does not come from a page of this session: load the page anew"));
+        }
+        let who = asked(self.who.as_ref()).unwrap_or(&dashboard.settings.user).to_owned();
+        Ok(By { who, why: asked(self.why.as_ref()).map(str::to_owned) })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunsForm {
+    #[serde(flatten)]
+    signed: Signed,
+    #[serde(flatten)]
+    asked: Asked,
+    verb: String,
+    /// Numbers, with commas; all that match the filter where there are none.
+    runs: Option<String>,
+    /// How many there were when it was asked; empty before it was.
+    expected: Option<String>,
+    /// The page to go back to.
+    back: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Retry,
+    Cancel,
+    Discard,
+    Restore,
+}
+
+impl Verb {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match text {
+            "retry" => Ok(Verb::Retry),
+            "cancel" => Ok(Verb::Cancel),
+            "discard" => Ok(Verb::Discard),
+            "restore" => Ok(Verb::Restore),
+            _ => Err(Problem::bad("there are retry, cancel, discard and restore")),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Verb::Retry => "retry",
+            Verb::Cancel => "cancel",
+            Verb::Discard => "discard",
+            Verb::Restore => "restore",
+        }
+    }
+
+    /// What comes of it.
+    fn told(self) -> &'static str {
+        match self {
+            Verb::Retry => "They are read again, before others.",
+            Verb::Cancel => {
+                "They are not read; what waits for them is cancelled as well. Retrying them brings them back."
+            }
+            Verb::Discard => {
+                "They leave the lists and keep their result. Restoring them brings them back to the lists."
+            }
+            Verb::Restore => "They are back on the lists.",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Verb::Retry => "will be read again",
+            Verb::Cancel => "cancelled",
+            Verb::Discard => "taken off the lists",
+            Verb::Restore => "back on the lists",
+        }
+    }
+
+    fn undo(self) -> Option<Verb> {
+        match self {
+            Verb::Retry => Some(Verb::Cancel),
+            Verb::Cancel => Some(Verb::Retry),
+            Verb::Discard => Some(Verb::Restore),
+            Verb::Restore => Some(Verb::Discard),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage {
+    shell: Shell,
+    verb: &'static str,
+    told: &'static str,
+    total: i64,
+    groups: Vec<(String, String, i64)>,
+    runs: String,
+    asked: Vec<(&'static str, String)>,
+    back: String,
+    has_changed: bool,
+}
+
+#[derive(Template)]
+#[template(path = "done.html")]
+struct DonePage {
+    shell: Shell,
+    n: u64,
+    done: &'static str,
+    undo: Option<&'static str>,
+    /// The runs that were changed, by number, so that just these can be brought back.
+    runs: String,
+    back: String,
+}
+
+/// Retry, cancel, discard or restore: shows what it is about, then does it.
+pub(crate) async fn runs(
+    State(dashboard): State<Shared>,
+    visitor: Visitor,
+    Form(form): Form<RunsForm>,
+) -> Result<Response, Problem> {
+    let by = form.signed.by(&dashboard, &visitor)?;
+    let verb = Verb::parse(&form.verb)?;
+    let named = numbers(form.runs.as_ref())?;
+    let back = address_of_ours(form.back.as_ref(), "/jobs");
+    let filter = form.asked.filter()?;
+    let groups = match named.is_empty() {
+        true => dashboard.ledger.matching(&filter).await?,
+        false => dashboard.ledger.matching_named(&named).await?,
+    };
+    let total: i64 = groups.iter().map(|(_, _, n)| n).sum();
+    let expected: Option<i64> = asked(form.expected.as_ref()).and_then(|text| text.parse().ok());
+    if expected != Some(total) {
+        let group =
+            |(name, reason, n): (String, Option<String>, i64)| (state(&name).to_owned(), reason.unwrap_or_default(), n);
+        let page = ConfirmPage {
+            verb: verb.name(),
+            told: verb.told(),
+            total,
+            groups: groups.into_iter().map(group).collect(),
+            runs: joined(&named),
+            asked: form.asked.fields(),
+            back,
+            has_changed: expected.is_some(),
+            shell: visitor.shell(&dashboard, "jobs", format!("{} {total} runs?", verb.name())),
+        };
+        return Ok(html(&page));
+    }
+    let runs = match named.is_empty() {
+        true => dashboard.ledger.matching_numbers(&filter).await?,
+        false => named,
+    };
+    let selection = Selection::Runs(runs.clone());
+    let n = match verb {
+        Verb::Retry => dashboard.ledger.retry(&selection, &by, &dashboard.settings.plan).await?,
+        Verb::Cancel => dashboard.ledger.cancel(&selection, &by).await?,
+        Verb::Discard => dashboard.ledger.dismiss(&selection, &by).await?,
+        Verb::Restore => dashboard.ledger.restore(&selection, &by).await?,
+    };
+    let page = DonePage {
+        n,
+        done: verb.done(),
+        undo: verb.undo().filter(|_| n > 0 && runs.len() <= MOST_NAMED).map(Verb::name),
+        runs: joined(&runs),
+        back,
+        shell: visitor.shell(&dashboard, "jobs", format!("{n} runs {}", verb.done())),
+    };
+    Ok(html(&page))
+}
+
+fn numbers(text: Option<&String>) -> Result<Vec<i64>, Problem> {
+    let Some(text) = asked(text) else { return Ok(Vec::new()) };
+    let numbers: Result<Vec<i64>, _> = text.split([',', ' ']).filter(|part| !part.is_empty()).map(str::parse).collect();
+    numbers.map_err(|_| Problem::bad("runs are numbers with commas between them"))
+}
+
+fn joined(runs: &[i64]) -> String {
+    runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A path of this dashboard, whatever a form says.
+fn address_of_ours(text: Option<&String>, other: &str) -> String {
+    let is_ours = |text: &&str| text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
+    asked(text).filter(is_ours).unwrap_or(other).to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PauseForm {
+    #[serde(flatten)]
+    signed: Signed,
+    verb: String,
+    /// All clinics, where there is none.
+    clinic: Option<String>,
+}
+
+/// Pause, resume; each undoes the other.
+pub(crate) async fn pauses(
+    State(dashboard): State<Shared>,
+    visitor: Visitor,
+    Form(form): Form<PauseForm>,
+) -> Result<Response, Problem> {
+    let by = form.signed.by(&dashboard, &visitor)?;
+    let clinic = asked(form.clinic.as_ref()).map(str::parse::<ClinicId>).transpose();
+    let clinic = clinic.map_err(|error| Problem::bad(error.to_string()))?;
+    match form.verb.as_str() {
+        "pause" => dashboard.ledger.pause(clinic.as_ref(), &by).await?,
+        "resume" => {
+            dashboard.ledger.resume(clinic.as_ref(), &by).await?;
+        }
+        _ => return Err(Problem::bad("there are pause and resume")),
+    }
+    Ok(Redirect::to("/").into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BaselineForm {
+    #[serde(flatten)]
+    signed: Signed,
+    /// The one that the manifests say, where there is none.
+    session: Option<String>,
+    confirmed: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "choose.html")]
+struct ChoosePage {
+    shell: Shell,
+    address: String,
+    session: String,
+}
+
+/// Chooses a session as the baseline.
+pub(crate) async fn baseline(
+    State(dashboard): State<Shared>,
+    Path((clinic, patient)): Path<(String, String)>,
+    visitor: Visitor,
+    Form(form): Form<BaselineForm>,
+) -> Result<Response, Problem> {
+    let by = form.signed.by(&dashboard, &visitor)?;
+    let wrong = |error: cicatrix_model::IdError| Problem::bad(error.to_string());
+    let session = asked(form.session.as_ref()).map(str::parse::<SessionKey>).transpose().map_err(wrong)?;
+    if form.confirmed.is_none() {
+        let page = ChoosePage {
+            address: format!("/patients/{}/{}", escaped(&clinic), escaped(&patient)),
+            session: session.map(|session| session.to_string()).unwrap_or_default(),
+            shell: visitor.shell(&dashboard, "patients", format!("Another baseline for {patient}?")),
+        };
+        return Ok(html(&page));
+    }
+    let (clinic_id, patient_id): (ClinicId, PatientId) =
+        (clinic.parse().map_err(wrong)?, patient.parse().map_err(wrong)?);
+    let planned =
+        dashboard.ledger.pin_baseline(&clinic_id, &patient_id, session, &by, &dashboard.settings.plan).await?;
+    let chosen = session.map_or("the one that the manifests say".to_owned(), |session| session.to_string());
+    let done = format!(
+        "The baseline is {chosen}: {} photos are read again by the next worker, {} results count again.",
+        planned.runs(),
+        planned.revived
+    );
+    let to = format!("/patients/{}/{}?{}", escaped(&clinic), escaped(&patient), query(&[("done", Some(&done))]));
+    Ok(Redirect::to(&to).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for (said, to) in [
+            (Some("/retakes?clinic=c"), "/retakes?clinic=c"),
+            (Some("//evil.example"), "/jobs"),
+            (Some("https://evil.example"), "/jobs"),
+            (Some("/\\evil.example"), "/jobs"),
+            (None, "/jobs"),
+        ] {
+            assert_eq!(address_of_ours(said.map(str::to_owned).as_ref(), "/jobs"), to);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_and_nothing_else() {
+        assert_eq!(numbers(Some(&"1, 2,3".to_owned())).unwrap(), [1, 2, 3]);
+        assert!(numbers(Some(&"1;drop".to_owned())).is_err());
+        assert!(numbers(None).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,291 @@
+//! Charts as SVG, written here: no script draws them, they print, and each value is text for a reader who does not see. Colours
+//! come by class from the style sheet, so that they follow light and dark.
+
+use std::fmt::Write;
+
+use crate::words::percent;
+
+const WIDTH: f64 = 720.0;
+
+/// A session of a course, as a trend shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Point {
+    /// Days since the baseline.
+    pub(crate) day: f64,
+    pub(crate) label: String,
+    /// Change and its interval; none when the session is not measurable.
+    pub(crate) change: Option<[f64; 3]>,
+    pub(crate) mdc: Option<f64>,
+    /// Counts as an endpoint: not too soon after a treatment.
+    pub(crate) is_eligible: bool,
+    pub(crate) address: String,
+}
+
+/// A night: measured, to retake, set aside or failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Bar {
+    pub(crate) label: String,
+    pub(crate) parts: [u64; 3],
+}
+
+/// A group's mean at a session, with its interval and how many patients it is of.
+#[derive(Debug, Clone)]
+pub(crate) struct Mean {
+    pub(crate) session: i64,
+    pub(crate) mean: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) n: usize,
+}
+
+/// A linear axis with round steps.
+struct Axis {
+    low: f64,
+    high: f64,
+    step: f64,
+    from: f64,
+    to: f64,
+}
+
+impl Axis {
+    fn over(values: impl Iterator<Item = f64>, from: f64, to: f64, wanted: f64) -> Self {
+        let (low, high) = values.fold((0.0_f64, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
+        let span = (high - low).max(1.0);
+        let rough = span / wanted;
+        let scale = 10_f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * scale).find(|step| *step >= rough).unwrap_or(rough);
+        Self { low: (low / step).floor() * step, high: (high / step).ceil() * step, step, from, to }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        self.from + (value - self.low) / (self.high - self.low).max(1e-9) * (self.to - self.from)
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
+        let n = ((self.high - self.low) / self.step).round() as i32;
+        (0..=n).map(|i| self.low + f64::from(i) * self.step)
+    }
+}
+
+/// Text inside of SVG.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+struct Svg(String);
+
+impl Svg {
+    fn new(height: f64, title: &str) -> Self {
+        let title = escaped(title);
+        Self(format!(
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\" \
+             xmlns=\"http://www.w3.org/2000/svg\"><title>{title}</title>"
+        ))
+    }
+
+    fn line(&mut self, class: &str, x1: f64, y1: f64, x2: f64, y2: f64) {
+        let _ = write!(self.0, "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>");
+    }
+
+    fn text(&mut self, class: &str, x: f64, y: f64, text: &str) {
+        let _ = write!(self.0, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(text));
+    }
+
+    fn push(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str("</svg>");
+        self.0
+    }
+}
+
+/// The course of one region: change by session with its interval, the band in which no change can be told, hollow points for
+/// sessions that are no endpoints, crosses for those that cannot be measured.
+pub(crate) fn trend(title: &str, points: &[Point]) -> String {
+    const HEIGHT: f64 = 300.0;
+    let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 16.0, HEIGHT - 44.0);
+    let reach = points.iter().flat_map(|p| {
+        let own = p.change.into_iter().flatten();
+        own.chain(p.mdc.into_iter().flat_map(|mdc| [-mdc, mdc]))
+    });
+    let y = Axis::over(reach, bottom, top, 5.0);
+    let x = Axis::over(points.iter().map(|p| p.day), left, right - 12.0, 6.0);
+    let mut svg = Svg::new(HEIGHT, title);
+    for v in y.ticks() {
+        svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
+        svg.text("y", left - 8.0, y.at(v) + 4.0, &percent(v).replace(".0 %", " %"));
+    }
+    for v in x.ticks() {
+        svg.line("tick", x.at(v), bottom, x.at(v), bottom + 5.0);
+        svg.text("x", x.at(v), bottom + 20.0, &format!("{v:.0}"));
+    }
+    svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "days since the baseline");
+    let limits: Vec<(f64, f64)> = points.iter().filter_map(|p| Some((x.at(p.day), p.mdc?))).collect();
+    if let [(_, first), ..] = limits[..] {
+        let edge = |sign: f64| {
+            let start = format!("{left:.1},{:.1}", y.at(sign * first));
+            let each = limits.iter().map(move |(at, mdc)| (*at, sign * mdc)).collect::<Vec<_>>();
+            let each = each.into_iter().map(|(at, limit)| format!("{at:.1},{:.1}", y.at(limit)));
+            std::iter::once(start).chain(each).collect::<Vec<_>>()
+        };
+        let band = [edge(1.0), edge(-1.0).into_iter().rev().collect()].concat().join(" ");
+        svg.push(&format!(
+            "<polygon class=\"mdc\" points=\"{band}\"><title>Within this band a change cannot be told from none (minimal \
+             detectable change)</title></polygon>"
+        ));
+    }
+    let measured: Vec<(&Point, [f64; 3])> = points.iter().filter_map(|p| Some((p, p.change?))).collect();
+    let path = |at: &dyn Fn(&[f64; 3]) -> f64| -> Vec<String> {
+        measured.iter().map(|(p, change)| format!("{:.1},{:.1}", x.at(p.day), y.at(at(change)))).collect()
+    };
+    let start = format!("{:.1},{:.1}", x.at(0.0), y.at(0.0));
+    let (low, high) = (path(&|c| c[1]), path(&|c| c[2]));
+    let band = [vec![start.clone()], low, high.into_iter().rev().collect()].concat().join(" ");
+    svg.push(&format!("<polygon class=\"band\" points=\"{band}\"/>"));
+    let line = [vec![start], path(&|c| c[0])].concat().join(" ");
+    svg.push(&format!("<polyline class=\"course\" points=\"{line}\"/>"));
+    for point in points {
+        mark(&mut svg, point, x.at(point.day), |v| y.at(v), bottom);
+    }
+    svg.end()
+}
+
+fn mark(svg: &mut Svg, point: &Point, x: f64, y: impl Fn(f64) -> f64, bottom: f64) {
+    let label = escaped(&point.label);
+    svg.push(&format!("<a href=\"{}\" aria-label=\"{label}\"><title>{label}</title>", escaped(&point.address)));
+    match point.change {
+        Some([change, low, high]) => {
+            svg.line("error", x, y(low), x, y(high));
+            svg.line("error", x - 5.0, y(low), x + 5.0, y(low));
+            svg.line("error", x - 5.0, y(high), x + 5.0, y(high));
+            let class = if point.is_eligible { "point" } else { "point hollow" };
+            svg.push(&format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{:.1}\" r=\"6\"/>", y(change)));
+        }
+        None => {
+            let at = bottom - 10.0;
+            svg.line("missing", x - 6.0, at - 6.0, x + 6.0, at + 6.0);
+            svg.line("missing", x - 6.0, at + 6.0, x + 6.0, at - 6.0);
+        }
+    }
+    svg.push("</a>");
+}
+
+/// The last nights, one bar each.
+pub(crate) fn nights(bars: &[Bar]) -> String {
+    const HEIGHT: f64 = 140.0;
+    let (left, bottom) = (8.0, HEIGHT - 24.0);
+    let most = bars.iter().map(|bar| bar.parts.iter().sum::<u64>()).max().unwrap_or(0).max(1) as f64;
+    let slot = (WIDTH - 2.0 * left) / bars.len().max(1) as f64;
+    let mut svg = Svg::new(HEIGHT, "Photos of the last nights");
+    for (number, bar) in bars.iter().enumerate() {
+        let x = left + slot * number as f64;
+        let width = (0.7 * slot).min(48.0);
+        let mut y = bottom;
+        for (class, part) in ["measured", "retake", "aside"].into_iter().zip(bar.parts) {
+            let height = (bottom - 8.0) * part as f64 / most;
+            y -= height;
+            svg.push(&format!(
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{}: {part} \
+                 {class}</title></rect>",
+                escaped(&bar.label)
+            ));
+        }
+        svg.text("x", x + 0.5 * width, HEIGHT - 8.0, &bar.label);
+    }
+    svg.end()
+}
+
+/// Groups side by side: mean change by session with its interval. One panel a group.
+pub(crate) fn groups(name: &str, means: &[Mean], range: [f64; 2]) -> String {
+    const HEIGHT: f64 = 220.0;
+    let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
+    let y = Axis::over(range.into_iter(), bottom, top, 4.0);
+    let sessions = means.iter().map(|mean| mean.session as f64);
+    let x = Axis::over(sessions, left, right - 12.0, 8.0);
+    let mut svg = Svg::new(HEIGHT, &format!("Mean change by session, {name}"));
+    for v in y.ticks() {
+        svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
+        svg.text("y", left - 8.0, y.at(v) + 4.0, &percent(v).replace(".0 %", " %"));
+    }
+    let line: Vec<String> =
+        means.iter().map(|m| format!("{:.1},{:.1}", x.at(m.session as f64), y.at(m.mean))).collect();
+    svg.push(&format!("<polyline class=\"course\" points=\"{}\"/>", line.join(" ")));
+    for mean in means {
+        let at = x.at(mean.session as f64);
+        svg.line("error", at, y.at(mean.low), at, y.at(mean.high));
+        svg.push(&format!(
+            "<circle class=\"point\" cx=\"{at:.1}\" cy=\"{:.1}\" r=\"5\"><title>session {}: {} ({} to {}), {} patients</title></circle>",
+            y.at(mean.mean),
+            mean.session,
+            percent(mean.mean),
+            percent(mean.low),
+            percent(mean.high),
+            mean.n
+        ));
+        svg.text("x", at, bottom + 16.0, &format!("{}", mean.session));
+        svg.text("x small", at, bottom + 30.0, &format!("n {}", mean.n));
+    }
+    svg.end()
+}
+
+/// How large a share of patients has improved by at least so much: thresholds and shares, both of a hundred.
+pub(crate) fn responders(curve: &[(f64, f64)], n: usize) -> String {
+    const HEIGHT: f64 = 240.0;
+    let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
+    let y = Axis::over([0.0, 100.0].into_iter(), bottom, top, 4.0);
+    let x = Axis::over([0.0, 100.0].into_iter(), left, right, 10.0);
+    let mut svg = Svg::new(HEIGHT, &format!("Share of {n} patients by improvement"));
+    for v in y.ticks() {
+        svg.line("grid", left, y.at(v), right, y.at(v));
+        svg.text("y", left - 8.0, y.at(v) + 4.0, &format!("{v:.0} %"));
+    }
+    for v in x.ticks() {
+        svg.text("x", x.at(v), bottom + 16.0, &format!("{v:.0} %"));
+    }
+    svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "less scar contrast, by at least");
+    let line: Vec<String> = curve.iter().map(|(at, share)| format!("{:.1},{:.1}", x.at(*at), y.at(*share))).collect();
+    svg.push(&format!("<polyline class=\"course\" points=\"{}\"/>", line.join(" ")));
+    svg.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(day: f64, change: Option<[f64; 3]>) -> Point {
+        Point {
+            day,
+            label: "a <script> & \"b\"".into(),
+            change,
+            mdc: Some(11.0),
+            is_eligible: true,
+            address: "/x?a=1&b=2".into(),
+        }
+    }
+
+    #[test]
+    fn a_trend_shows_each_session_and_lets_no_text_out_of_its_place() {
+        let svg = trend("t", &[point(30.0, Some([-20.0, -30.0, -10.0])), point(60.0, None)]);
+        assert_eq!(svg.matches("<circle").count(), 1);
+        assert_eq!(svg.matches("class=\"missing\"").count(), 2);
+        assert!(svg.contains("class=\"mdc\"") && svg.contains("class=\"band\""));
+        assert!(!svg.contains("<script>") && svg.contains("a=1&amp;b=2"));
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn nothing_to_show_is_no_trouble() {
+        for svg in [trend("t", &[]), nights(&[]), groups("g", &[], [0.0, 0.0]), responders(&[], 0)] {
+            assert!(svg.ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn an_axis_has_round_steps_and_holds_all() {
+        let axis = Axis::over([-37.0, 12.0].into_iter(), 100.0, 0.0, 5.0);
+        assert_eq!(axis.ticks().collect::<Vec<_>>(), [-40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 20.0]);
+        assert_eq!((axis.at(-40.0), axis.at(20.0)), (100.0, 0.0));
+    }
+}

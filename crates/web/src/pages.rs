@@ -1,0 +1,118 @@
+//! The pages, one file each: what it asks the ledger, and what of the answer it shows.
+
+pub(crate) mod data;
+pub(crate) mod jobs;
+pub(crate) mod outcomes;
+pub(crate) mod patient;
+pub(crate) mod patients;
+pub(crate) mod quarantine;
+pub(crate) mod retakes;
+pub(crate) mod session;
+pub(crate) mod tonight;
+pub(crate) mod workers;
+
+use std::convert::Infallible;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use cicatrix_ledger::Sheet;
+
+use crate::access::FormToken;
+use crate::{Dashboard, Shared, assets};
+
+/// Rows of one page of a list.
+pub(crate) const ROWS: u32 = 50;
+
+/// What all pages have around them.
+pub(crate) struct Shell {
+    pub(crate) title: String,
+    /// Which part of the navigation this is.
+    pub(crate) place: &'static str,
+    pub(crate) database: String,
+    pub(crate) read_only: bool,
+    /// Who does something, if a form does not say.
+    pub(crate) user: String,
+    pub(crate) form: String,
+}
+
+/// Who is looking: the token that the forms of its pages carry.
+pub(crate) struct Visitor {
+    form: String,
+    /// It has no session, so it was let in by the password.
+    is_program: bool,
+}
+
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+        let form = parts.extensions.get::<FormToken>().map(|FormToken(form)| form.clone());
+        Ok(Self { is_program: form.is_none(), form: form.unwrap_or_default() })
+    }
+}
+
+impl Visitor {
+    /// Whether a form was on a page of this visitor. One that came with the password has no session to be misused.
+    pub(crate) fn sent(&self, form: &str) -> bool {
+        self.is_program || (!self.form.is_empty() && self.form == form)
+    }
+
+    pub(crate) fn shell(self, dashboard: &Dashboard, place: &'static str, title: impl Into<String>) -> Shell {
+        Shell {
+            title: title.into(),
+            place,
+            database: dashboard.settings.database.clone(),
+            read_only: dashboard.settings.read_only,
+            user: dashboard.settings.user.clone(),
+            form: self.form,
+        }
+    }
+}
+
+impl Shell {
+    pub(crate) fn style(&self) -> &'static str {
+        assets::style()
+    }
+
+    pub(crate) fn script(&self) -> &'static str {
+        assets::script()
+    }
+
+    pub(crate) fn here(&self, place: &str) -> &'static str {
+        if self.place == place { "page" } else { "false" }
+    }
+}
+
+pub(crate) fn html(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], "a page could not be written\n")
+                .into_response()
+        }
+    }
+}
+
+/// What a form left empty was not asked.
+pub(crate) fn asked(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// The number behind which the next page begins, when there may be one.
+pub(crate) fn next_before(sheet: &Sheet, number: &str) -> Option<i64> {
+    if sheet.len() < ROWS as usize { None } else { sheet.rows().next_back().and_then(|row| row.int(number)) }
+}
+
+/// A part of an address that asks for this and all that is not empty.
+pub(crate) fn query(parts: &[(&str, Option<&str>)]) -> String {
+    let told: Vec<String> = parts
+        .iter()
+        .filter_map(|(name, value)| {
+            value.filter(|v| !v.is_empty()).map(|v| format!("{name}={}", crate::words::escaped(v)))
+        })
+        .collect();
+    told.join("&")
+}

@@ -1,0 +1,261 @@
+//! Jobs: runs by state and reason, filtered by the address, and one run with all that happened to it.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use cicatrix_ledger::{Filter, Page, Sheet, SheetRow, State as RunState, Table};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use crate::Shared;
+use crate::pages::tonight::advice;
+use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
+use crate::problem::Problem;
+use crate::words::{clock, escaped};
+
+/// Which runs, as an address or a form says it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) state: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) clinic: Option<String>,
+    pub(crate) night: Option<String>,
+    /// Hours.
+    pub(crate) older: Option<String>,
+    pub(crate) after: Option<i64>,
+    pub(crate) done: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn filter(&self) -> Result<Filter, Problem> {
+        let older: Option<i64> = number(self.older.as_ref(), "older")?;
+        Ok(Filter {
+            state: asked(self.state.as_ref()).map(str::parse).transpose().map_err(Problem::bad)?,
+            reason: asked(self.reason.as_ref()).map(str::parse).transpose().map_err(Problem::bad)?,
+            clinic: asked(self.clinic.as_ref())
+                .map(str::parse)
+                .transpose()
+                .map_err(|error: cicatrix_model::IdError| Problem::bad(error.to_string()))?,
+            night: number(self.night.as_ref(), "night")?,
+            before: older.map(|hours| Timestamp::now() - SignedDuration::from_hours(hours.clamp(0, 100_000))),
+        })
+    }
+
+    fn parts(&self) -> [(&'static str, Option<&str>); 5] {
+        [
+            ("state", asked(self.state.as_ref())),
+            ("reason", asked(self.reason.as_ref())),
+            ("clinic", asked(self.clinic.as_ref())),
+            ("night", asked(self.night.as_ref())),
+            ("older", asked(self.older.as_ref())),
+        ]
+    }
+
+    /// As fields of a form.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        self.parts().into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))).collect()
+    }
+
+    pub(crate) fn address(&self) -> String {
+        query(&self.parts())
+    }
+}
+
+fn number(text: Option<&String>, name: &str) -> Result<Option<i64>, Problem> {
+    asked(text).map(str::parse).transpose().map_err(|_| Problem::bad(format!("'{name}' is a number")))
+}
+
+#[derive(Template)]
+#[template(path = "jobs.html")]
+struct JobsPage {
+    shell: Shell,
+    asked: Asked,
+    groups: Vec<Group>,
+    total: i64,
+    states: Vec<&'static str>,
+    reasons: Vec<&'static str>,
+    runs: Vec<Line>,
+    next: Option<String>,
+    done: Option<String>,
+}
+
+struct Group {
+    state: String,
+    reason: Option<String>,
+    n: i64,
+    address: String,
+}
+
+struct Line {
+    run: i64,
+    clinic: String,
+    patient: String,
+    session: String,
+    view: String,
+    shot: i64,
+    state: String,
+    reason: String,
+    starts: i64,
+    at: String,
+    worker: String,
+}
+
+pub(crate) async fn show(
+    State(dashboard): State<Shared>,
+    Query(wanted): Query<Asked>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let filter = wanted.filter()?;
+    let matching = dashboard.ledger.matching(&filter).await?;
+    let mut sheet = Sheet::default();
+    let mut take = |line: cicatrix_ledger::Line<'_>| {
+        sheet.take(line);
+        Ok(())
+    };
+    dashboard.ledger.list(&filter, wanted.after.unwrap_or(0), ROWS, &mut take).await?;
+    let last = sheet.rows().next_back().and_then(|row| row.int("run_id"));
+    let next = last.filter(|_| sheet.len() == ROWS as usize).map(|last| {
+        let last = last.to_string();
+        query(&[&wanted.parts()[..], &[("after", Some(last.as_str()))]].concat())
+    });
+    let group = |(state, reason, n): (String, Option<String>, i64)| Group {
+        address: query(&[
+            ("state", Some(state.as_str())),
+            ("reason", reason.as_deref()),
+            ("clinic", asked(wanted.clinic.as_ref())),
+            ("night", asked(wanted.night.as_ref())),
+        ]),
+        state,
+        reason,
+        n,
+    };
+    let page = JobsPage {
+        total: matching.iter().map(|(_, _, n)| n).sum(),
+        groups: matching.into_iter().map(group).collect(),
+        states: RunState::ALL.iter().map(|state| state.name()).collect(),
+        reasons: cicatrix_model::Reason::ALL.iter().map(|reason| reason.code()).collect(),
+        runs: sheet.rows().map(line).collect(),
+        next,
+        done: asked(wanted.done.as_ref()).map(str::to_owned),
+        asked: wanted,
+        shell: visitor.shell(&dashboard, "jobs", "Jobs"),
+    };
+    Ok(html(&page))
+}
+
+impl JobsPage {
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.asked.parts().iter().any(|(own, asked)| *own == name && *asked == Some(value))
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.asked.parts().into_iter().find(|(own, _)| *own == name).and_then(|(_, value)| value).unwrap_or_default()
+    }
+}
+
+fn line(row: SheetRow<'_>) -> Line {
+    let text = |name| row.text(name).unwrap_or_default().to_owned();
+    Line {
+        run: row.int("run_id").unwrap_or(0),
+        clinic: text("clinic_id"),
+        patient: text("patient_id"),
+        session: text("session"),
+        view: text("view"),
+        shot: row.int("shot").unwrap_or(0),
+        state: text("state"),
+        reason: text("reason"),
+        starts: row.int("starts").unwrap_or(0),
+        at: row.text("finished_at").or(row.text("created_at")).map(clock).unwrap_or_default(),
+        worker: text("worker"),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct JobPage {
+    shell: Shell,
+    run: i64,
+    /// None when another run has taken its place.
+    line: Option<Line>,
+    said: &'static str,
+    detail: String,
+    address: String,
+    facts: Vec<(String, String)>,
+    gate: Vec<Reading>,
+    events: Vec<Happened>,
+    pictures: Vec<String>,
+}
+
+/// What the gate read of a photo.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) verdict: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) region: Option<String>,
+}
+
+pub(crate) struct Happened {
+    pub(crate) at: String,
+    pub(crate) kind: String,
+    pub(crate) worker: String,
+    pub(crate) who: String,
+    pub(crate) detail: String,
+}
+
+pub(crate) async fn one(
+    State(dashboard): State<Shared>,
+    Path(run): Path<i64>,
+    visitor: Visitor,
+) -> Result<Response, Problem> {
+    let number = run.to_string();
+    let of_run = |table| Page { table, matching: vec![("run_id", number.as_str())], before: None, most: 500 };
+    let photos = dashboard.ledger.page(&of_run(Table::Photos)).await?;
+    let events = dashboard.ledger.page(&of_run(Table::Events)).await?;
+    let row = photos.rows().next();
+    if row.is_none() && events.is_empty() {
+        return Err(Problem::not_found(format!("there is no run {run}")));
+    }
+    let text = |name: &str| row.and_then(|row| row.text(name)).unwrap_or_default().to_owned();
+    let facts =
+        ["object_key", "version", "protocol_id", "program_version", "quality_tier", "baseline_object_key", "source"];
+    let page = JobPage {
+        run,
+        said: advice(&text("reason")).unwrap_or_default(),
+        detail: text("detail"),
+        address: format!("/patients/{}/{}", escaped(&text("clinic_id")), escaped(&text("patient_id"))),
+        facts: facts
+            .iter()
+            .map(|name| ((*name).to_owned(), text(name)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
+        gate: row.map(readings).unwrap_or_default(),
+        pictures: row.map(pictures).filter(|_| dashboard.pictures.is_some()).unwrap_or_default(),
+        events: events.rows().rev().map(happened).collect(),
+        line: row.map(line),
+        shell: visitor.shell(&dashboard, "jobs", format!("Run {run}")),
+    };
+    Ok(html(&page))
+}
+
+pub(crate) fn readings(row: SheetRow<'_>) -> Vec<Reading> {
+    row.text("gate").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Names of the pictures that were made of a photo.
+pub(crate) fn pictures(row: SheetRow<'_>) -> Vec<String> {
+    let names: Option<serde_json::Value> = row.text("derived").and_then(|text| serde_json::from_str(text).ok());
+    names.as_ref().and_then(|names| names.as_object()).map(|names| names.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn happened(row: SheetRow<'_>) -> Happened {
+    let text = |name| row.text(name).unwrap_or_default().to_owned();
+    Happened {
+        at: row.text("at").unwrap_or_default().replace('T', " ").trim_end_matches('Z').to_owned(),
+        kind: text("kind"),
+        worker: text("worker"),
+        who: text("who"),
+        detail: text("detail"),
+    }
+}

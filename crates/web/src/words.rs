@@ -1,0 +1,90 @@
+//! How things are said on a page: verdicts with a sign, numbers with their interval, times of this machine's clock.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A verdict as a person reads it: a sign, words, and the class that colours them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VerdictWords {
+    pub(crate) sign: &'static str,
+    pub(crate) words: &'static str,
+    pub(crate) class: &'static str,
+}
+
+pub(crate) fn verdict(name: &str) -> VerdictWords {
+    let (sign, words, class) = match name {
+        "improved" => ("▼", "improved", "better"),
+        "worse" => ("▲", "worse", "worse"),
+        "no_detectable_change" => ("=", "no detectable change", "same"),
+        _ => ("–", "not measurable", "none"),
+    };
+    VerdictWords { sign, words, class }
+}
+
+/// `−23.4 %`, with a minus that is one.
+pub(crate) fn percent(value: f64) -> String {
+    let sign = if value < 0.0 {
+        "−"
+    } else if value > 0.0 {
+        "+"
+    } else {
+        ""
+    };
+    format!("{sign}{:.1} %", value.abs())
+}
+
+/// `−31.0 to −15.2 %`
+pub(crate) fn interval(low: f64, high: f64) -> String {
+    format!("{} to {}", percent(low).trim_end_matches(" %"), percent(high))
+}
+
+/// A time of the ledger by this machine's clock, to the minute.
+pub(crate) fn clock(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(at) => local(at),
+        Err(_) => text.to_owned(),
+    }
+}
+
+pub(crate) fn local(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A state as people say it.
+pub(crate) fn state(name: &str) -> &str {
+    match name {
+        "waiting_for_baseline" => "waits for its baseline",
+        "not_measurable" => "to retake",
+        "quarantined" => "set aside",
+        other => other,
+    }
+}
+
+/// A name as a part of an address.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_carry_their_sign() {
+        assert_eq!(percent(-23.44), "−23.4 %");
+        assert_eq!(percent(3.0), "+3.0 %");
+        assert_eq!(interval(-31.0, 2.0), "−31.0 to +2.0 %");
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_an_address() {
+        assert_eq!(escaped("a/b?c&d\"<é"), "a%2Fb%3Fc%26d%22%3C%C3%A9");
+    }
+}
