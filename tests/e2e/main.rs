@@ -28,4 +28,5 @@ mod s3;
 #[path = "../../crates/store/tests/conformance/s3_server.rs"]
 mod s3_server;
 mod score;
+mod serve;
 mod sources;

@@ -1,6 +1,7 @@
 //! What the ledger promises on every database, with a handler that reads no pixels.
 
 mod gone;
+mod pages;
 mod turns;
 
 use std::collections::HashMap;

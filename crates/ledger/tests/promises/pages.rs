@@ -1,0 +1,68 @@
+//! What a dashboard asks: patients, pages of lists, outcomes; and back on the lists.
+
+use cicatrix_ledger::Page;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patients_are_found_by_how_their_names_begin_and_listed_page_by_page() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    for name in ["ann-1", "ann-2", "bob-1", "bob_1", "zoe"] {
+        upload(&ledger, &["2026-01-10-01", "2026-02-10-01"].map(|day| session(name, day, &["face.frontal"], 1))).await;
+    }
+    let names = async |begins: &str, after: Option<(&str, &str)>, most| {
+        let found = ledger.patients(None, begins, after, most).await.unwrap();
+        found.into_iter().map(|line| line.patient).collect::<Vec<_>>()
+    };
+    assert_eq!(names("", None, 10).await, ["ann-1", "ann-2", "bob-1", "bob_1", "zoe"]);
+    assert_eq!(names("bob", None, 10).await, ["bob-1", "bob_1"]);
+    // No character of a name stands for others.
+    assert_eq!(names("bob_", None, 10).await, ["bob_1"]);
+    assert_eq!(names("%", None, 10).await, Vec::<String>::new());
+    assert_eq!(names("", Some(("c-1", "ann-2")), 2).await, ["bob-1", "bob_1"]);
+    let found = ledger.patients(Some("c-1"), "zoe", None, 1).await.unwrap();
+    assert_eq!((found[0].sessions, found[0].first.as_str(), found[0].last.as_str()), (2, "2026-01-10", "2026-02-10"));
+    assert_eq!(ledger.patients(Some("c-2"), "", None, 9).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_go_on_from_the_last_number_and_leave_and_come_back() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(2)).await;
+    drain(&ledger, Fake::new(|run| Act::Answer(Ok(if run.is_baseline { measured(run) } else { blurred() })))).await;
+    let page = async |before, most| {
+        let page = Page { table: Table::Retakes, matching: vec![("reason", "blur")], before, most };
+        ledger.page(&page).await.unwrap().rows().filter_map(|row| row.int("run_id")).collect::<Vec<_>>()
+    };
+    let all = page(None, 100).await;
+    assert!(all.len() >= 2 && all.is_sorted_by(|a, b| a > b), "{all:?}");
+    assert_eq!(page(None, 1).await, all[..1]);
+    assert_eq!(page(Some(all[0]), 100).await, all[1..]);
+
+    let one = Selection::Runs(vec![all[0]]);
+    assert_eq!(
+        ledger.matching_named(&all).await.unwrap(),
+        [("not_measurable".into(), Some("blur".into()), all.len() as i64)]
+    );
+    assert_eq!(ledger.dismiss(&one, &by()).await.unwrap(), 1);
+    assert_eq!(page(None, 100).await, all[1..]);
+    assert_eq!((ledger.restore(&one, &by()).await.unwrap(), ledger.restore(&one, &by()).await.unwrap()), (1, 0));
+    assert_eq!(page(None, 100).await, all);
+
+    let unknown = Page { table: Table::Retakes, matching: vec![("nothing", "x")], before: None, most: 1 };
+    assert!(matches!(ledger.page(&unknown).await, Err(LedgerError::Unsupported(_))));
+    let unnumbered = Page { table: Table::Changes, matching: vec![], before: None, most: 1 };
+    assert!(matches!(ledger.page(&unnumbered).await, Err(LedgerError::Unsupported(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_are_endpoints_of_follow_ups_with_their_place_in_the_course() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)).await;
+    drain(&ledger, Fake::good()).await;
+    let mut outcomes = ledger.outcomes(None).await.unwrap();
+    outcomes.sort_by_key(|outcome| outcome.session_no);
+    assert_eq!(outcomes.iter().map(|outcome| outcome.session_no).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert!(outcomes.iter().all(|outcome| outcome.change.is_some_and(|change| change < 0.0)), "{outcomes:?}");
+    assert_eq!(ledger.outcomes(Some("c-2")).await.unwrap(), []);
+}
