@@ -37,7 +37,7 @@ impl Answer {
 
 impl Dashboard {
     fn of(clinic: &Clinic, more: &[&str]) -> Self {
-        let words = [&["serve", "--bind", "127.0.0.1:0", "--out", "out"], more].concat();
+        let words = [&["serve", "--bind", "127.0.0.1:0"], more].concat();
         let running = Running::start(clinic.command(&words)).unwrap();
         for _ in 0..500 {
             let said = running.said();
@@ -138,7 +138,7 @@ const FORBIDDING: [(&str, &str); 6] = [
 #[test]
 fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed() {
     let clinic = with_a_stranger();
-    let dashboard = Dashboard::of(&clinic, &[]);
+    let dashboard = Dashboard::of(&clinic, &["--out", "out"]);
     let session = format!("/patients/c-014/{PATIENT}/sessions/2026-02-16-01");
     let patient = format!("/patients/c-014/{PATIENT}");
     let pages = [
@@ -204,7 +204,7 @@ fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed
 #[test]
 fn what_changes_something_asks_first_and_is_kept_with_a_name() {
     let clinic = with_a_stranger();
-    let dashboard = Dashboard::of(&clinic, &[]);
+    let dashboard = Dashboard::of(&clinic, &["--out", "out"]);
     let cookie = dashboard.enter();
     let retakes = dashboard.get("/retakes", &cookie).text();
     assert!(retakes.contains("not_alignable") && retakes.contains("thumb.webp"), "{retakes}");

@@ -78,8 +78,7 @@ impl Svg {
     fn new(height: f64, title: &str) -> Self {
         let title = escaped(title);
         Self(format!(
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\" \
-             xmlns=\"http://www.w3.org/2000/svg\"><title>{title}</title>"
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>"
         ))
     }
 
