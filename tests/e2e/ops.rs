@@ -67,6 +67,22 @@ fn runs_are_counted_by_reason_and_listed_by_page() {
 }
 
 #[test]
+fn a_worker_that_drains_says_what_came_of_it_as_a_run_does() {
+    let letter = Visit::regular(2, 1).file(2, "jpg", &b"Dear Sirs".repeat(200), json!({}));
+    let clinic = Clinic::of(&[Visit::regular(0, 1), letter]);
+    assert_eq!(clinic.cicatrix(&["scan", "bucket"]).code, Some(0));
+    let paused = clinic.cicatrix(&["jobs", "pause", "--clinic", "c-nroth"]);
+    assert_eq!(paused.code, Some(65), "a clinic that is not there: {paused}");
+    assert_eq!(clinic.cicatrix(&["jobs", "pause"]).code, Some(0));
+    let deadline = format!("{} UTC", minutes_from_now());
+    let late = clinic.cicatrix(&["worker", "bucket", "--out", "none", "--no-progress", "--deadline", &deadline]);
+    assert_eq!(late.code, Some(12), "a deadline ends a worker that was not told to drain, too: {late}");
+    assert_eq!(clinic.cicatrix(&["jobs", "resume"]).code, Some(0));
+    let drained = clinic.cicatrix(&["worker", "bucket", "--out", "none", "--drain", "--no-progress"]);
+    assert_eq!(drained.code, Some(11), "{drained}");
+}
+
+#[test]
 fn a_pause_holds_until_it_is_resumed_and_says_who_and_why() {
     let clinic = Clinic::regular();
     let scan = clinic.cicatrix(&["scan", "bucket"]);

@@ -402,7 +402,7 @@ pub(crate) enum JobsAction {
     Cancel(SelectArgs),
     /// Take off the lists what ended without a number, once somebody has looked at it
     Discard(SelectArgs),
-    /// Begin no more photos; what is in work is finished
+    /// Begin no more photos; what is in work is finished, and the few that already lie ready for a worker
     Pause(PauseArgs),
     /// Go on
     Resume(PauseArgs),

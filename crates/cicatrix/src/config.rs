@@ -197,11 +197,19 @@ fn available_memory() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limit = limits.iter().filter_map(|path| read(path)?.trim().parse::<u64>().ok()).min();
-    let total = read("/proc/meminfo").and_then(|info| {
-        let kib = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
-        Some(kib.trim().parse::<u64>().ok()? * 1024)
-    });
-    [limit, total].into_iter().flatten().min()
+    [limit, total_memory()].into_iter().flatten().min()
+}
+
+/// Asked of the system itself: /proc may be hidden from this program.
+#[cfg(target_os = "linux")]
+fn total_memory() -> Option<u64> {
+    let told = rustix::system::sysinfo();
+    told.totalram.checked_mul(u64::from(told.mem_unit))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn total_memory() -> Option<u64> {
+    None
 }
 
 fn read_or(path: Option<&Path>, built_in: &str) -> anyhow::Result<String> {

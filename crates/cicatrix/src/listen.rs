@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -15,6 +14,8 @@ use cicatrix_worker::{Desk, Meter};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+
+use crate::exit::bad_config;
 
 /// How old what was read may be: two scrapers shall not double the questions to the database.
 const FRESH: Duration = Duration::from_secs(5);
@@ -45,7 +46,8 @@ pub(crate) async fn listen(
     source: SourceId,
     deadline: Deadline,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| bad_config(format!("cannot listen on {address}: {error}")))?;
     tracing::info!(%address, "listening for /metrics, /healthz and /readyz");
     let told = Told { meter, ledger, desk, source, deadline, read: Mutex::default(), ready: Mutex::default() };
     let routes = Router::new()

@@ -11,6 +11,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const SOFT_STOP: Duration = Duration::from_secs(20);
 /// After which a stop is not waited for any longer: without a database the engine would try for ever.
 const HARD_STOP: Duration = Duration::from_secs(22);
+/// For what a worker writes when its photos are done.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The engine's clock of a time-out starts a little before ours.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 /// How often changes that no finishing run will compute are looked for.
@@ -222,40 +225,50 @@ impl Ledger {
         let mut look = every(LOOK);
         let mut upkeep = Upkeep { worker_id, round: 0, sit_out: 0 };
         let mut dispatcher = Dispatcher::new(self.clone(), &how);
+        let keep = async {
+            loop {
+                let kept = tokio::select! {
+                    ended = running.wait() => return ended.map_err(LedgerError::from),
+                    _ = tick.tick() => upkeep.round(self, &*handler).await,
+                    _ = look.tick(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
+                    () = moved.notified(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
+                };
+                match kept {
+                    Ok(()) => {}
+                    Err(error) if error.is_fatal() => {
+                        tracing::error!(%error, "the ledger cannot be written, the worker stops");
+                        fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        halt.cancel();
+                    }
+                    Err(error) => tracing::warn!(%error, "no photos could be handed out, trying again"),
+                }
+            }
+        };
         let given_up = async {
             halt.cancelled().await;
             tokio::time::sleep(HARD_STOP).await;
         };
-        tokio::pin!(given_up);
-        let ended = loop {
-            let kept = tokio::select! {
-                ended = running.wait() => break ended.map_err(LedgerError::from),
-                () = &mut given_up => {
-                    let text = "the work could not be ended in time; what was in work is taken up again once it is missed";
-                    break Err(LedgerError::Unavailable(text.to_owned()));
-                }
-                _ = tick.tick() => upkeep.round(self, &*handler).await,
-                _ = look.tick(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
-                () = moved.notified(), if !halt.is_cancelled() => dispatcher.round(&*handler).await,
-            };
-            match kept {
-                Ok(()) => {}
-                Err(error) if error.is_fatal() => {
-                    tracing::error!(%error, "the ledger cannot be written, the worker stops");
-                    fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    halt.cancel();
-                }
-                Err(error) => tracing::warn!(%error, "no photos could be handed out, trying again"),
-            }
+        // Whatever is asked of the database meanwhile.
+        let ended = tokio::select! {
+            ended = keep => ended,
+            () = given_up => Err(too_late()),
         };
         let fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(error) = fatal {
             return Err(error);
         }
         ended?;
-        self.refresh_changes(&*handler).await?;
-        self.sign(worker_id, true).await
+        let last = async {
+            self.refresh_changes(&*handler).await?;
+            self.sign(worker_id, true).await
+        };
+        tokio::time::timeout(LAST_WORDS, last).await.unwrap_or_else(|_| Err(too_late()))
     }
+}
+
+fn too_late() -> LedgerError {
+    let text = "the work could not be ended in time; what was in work is taken up again once it is missed";
+    LedgerError::Unavailable(text.to_owned())
 }
 
 fn every(period: Duration) -> Interval {
@@ -430,10 +443,11 @@ impl Assessor {
             number: job.row.attempt,
             begun,
         };
+        let waits = Arc::clone(&run.waits);
         let assessed = tokio::select! {
             biased;
             assessed = AssertUnwindSafe(self.handler.assess(&run)).catch_unwind() => assessed,
-            () = context.cancellation_token().cancelled() => return self.stopped(attempt).await,
+            () = context.cancellation_token().cancelled() => return self.stopped(attempt, waits.load(Ordering::SeqCst)).await,
         };
         let outcome = self.settle(attempt, assessed).await;
         self.moved.notify_one();
@@ -540,9 +554,14 @@ impl Assessor {
     }
 
     /// The attempt's token fired: this process ends, it took too long, or somebody cancelled the job.
-    async fn stopped(&self, attempt: Attempt) -> Result<WorkOutcome, BoxError> {
+    async fn stopped(&self, attempt: Attempt, waited: bool) -> Result<WorkOutcome, BoxError> {
         if self.halt.is_cancelled() {
             return self.interrupted(attempt).await;
+        }
+        if waited {
+            // More photos at once than there is memory for: neither a start nor an attempt.
+            self.put_back(attempt, Setback::Waited, "there was no room for it").await?;
+            return Ok(WorkOutcome::Snooze(SHORT_PAUSE));
         }
         if attempt.begun.elapsed() + TIMEOUT_SLACK >= self.job_timeout {
             let detail = format!("no verdict within {} s", self.job_timeout.as_secs());

@@ -19,6 +19,7 @@ use crate::{Handler, Ledger, LedgerError, Schedule, SourceId, WorkSettings};
 const READY_PER_WORKER: usize = 2;
 /// How often it is looked at whether clinics are held, when there is no room anyway.
 const LOOK: Duration = Duration::from_secs(1);
+const WARN: Duration = Duration::from_secs(600);
 /// How long a count of what waits is good for.
 const COUNTED: Duration = Duration::from_secs(30);
 
@@ -52,6 +53,8 @@ pub(crate) struct Dispatcher {
     /// What was last written of clinics that are held.
     told: Option<BTreeMap<String, Option<Held>>>,
     looked: Option<Instant>,
+    /// When it was last said that what waits is not for this worker.
+    warned: Option<Instant>,
 }
 
 /// Protocol and program: only what was planned for this one can be read by it.
@@ -78,6 +81,7 @@ impl Dispatcher {
             waiting: None,
             told: None,
             looked: None,
+            warned: None,
         }
     }
 
@@ -115,8 +119,23 @@ impl Dispatcher {
         }
         tx.commit().await?;
         self.told = Some(held);
+        if is_for_work && handed_out == 0 && ready == 0 {
+            self.warn_of_others();
+        }
         tracing::trace!(handed_out, "runs were handed out");
         Ok(())
+    }
+
+    /// What waits and is not for this worker was planned for another program or protocol, or its clinic has all that it may.
+    fn warn_of_others(&mut self) {
+        if self.warned.is_none_or(|at| at.elapsed() > WARN) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                program_version = self.stamp.program_version,
+                "photos wait and none is for this worker: they were planned for another version or protocol (a scan plans them for \
+                 this one), or their clinics have as many in work as they may"
+            );
+        }
     }
 
     /// Clinics that have something waiting, with the most urgent of it. One step on the index for each of them.
@@ -203,7 +222,9 @@ impl Dispatcher {
             handed_out += 1;
             clock = claim.take_turn(clock);
         }
-        self.remember(tx, &claims, clock).await?;
+        if handed_out > 0 {
+            self.remember(tx, &claims, clock).await?;
+        }
         Ok(handed_out)
     }
 

@@ -64,7 +64,7 @@ pub enum LedgerError {
     #[error("a bug in the ledger or its caller: {0}")]
     Bug(String),
     /// The receiver of exported rows failed.
-    #[error("the exported rows could not be written: {0}")]
+    #[error("the rows could not be written")]
     Output(#[source] std::io::Error),
 }
 

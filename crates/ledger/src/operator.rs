@@ -50,16 +50,16 @@ pub struct Pause {
 }
 
 impl Ledger {
-    /// Opens runs again that ended without a number, their starts forgotten; they go first. Returns how many.
+    /// Opens runs again that ended without a number, their starts forgotten; they go first.
     ///
     /// One that was planned for another protocol or program is read with these. Verdicts that needed no reading are left: they
-    /// follow from the plan, and change with it. When a run that is named does not exist, here as in `cancel`, none is
+    /// follow from the plan, and change with it. Returns which. When a run that is named does not exist, here as in `cancel`, none is
     /// touched.
-    pub async fn retry(&self, which: &Selection, by: &By, how: &PlanSettings) -> Result<u64, LedgerError> {
-        let mut retried = 0;
+    pub async fn retry(&self, which: &Selection, by: &By, how: &PlanSettings) -> Result<Vec<i64>, LedgerError> {
+        let mut retried = Vec::new();
         for run_id in self.select(which).await? {
             let Some(run) = self.retry_run(run_id, Some(by)).await? else { continue };
-            retried += 1;
+            retried.push(run_id);
             if run.plan.protocol_digest != how.protocol_digest || run.plan.program_version != how.program_version {
                 self.plan_patient(&read(&run.clinic, "clinic")?, &read(&run.patient, "patient")?, how).await?;
             }
@@ -67,25 +67,28 @@ impl Ledger {
         Ok(retried)
     }
 
-    /// Cancels open runs, and with a baseline those that wait for it. Returns how many.
-    pub async fn cancel(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
-        let mut cancelled = 0;
+    /// Cancels open runs, and with a baseline those that wait for it. Returns which.
+    pub async fn cancel(&self, which: &Selection, by: &By) -> Result<Vec<i64>, LedgerError> {
+        let mut cancelled = Vec::new();
         for run_id in self.select(which).await? {
-            cancelled += self.cancel_run(run_id, by).await?;
+            cancelled.extend(self.cancel_run(run_id, by).await?);
         }
         Ok(cancelled)
     }
 
     /// Takes runs that ended without a number off the lists of what is to be done: somebody has looked at them, and nothing
-    /// will come of them. They keep their state, and are there again when they are tried again. Returns how many.
-    pub async fn dismiss(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
-        let mut dismissed = 0;
+    /// will come of them. They keep their state, and are there again when they are tried again. So do measured ones some of whose
+    /// regions are on the lists. Returns which.
+    pub async fn dismiss(&self, which: &Selection, by: &By) -> Result<Vec<i64>, LedgerError> {
+        let mut dismissed = Vec::new();
         for run_id in self.select(which).await? {
             let mut tx = self.begin().await?;
             let written = query(
                 "UPDATE photo_run SET dismissed_at = $2
                   WHERE run_id = $1 AND is_current = 1 AND dismissed_at IS NULL
-                    AND state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')",
+                    AND (state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')
+                         OR state = 'measured' AND EXISTS (
+                            SELECT 1 FROM run_region g WHERE g.run_id = photo_run.run_id AND g.reason IS NOT NULL))",
             )
             .bind(run_id)
             .bind(now())
@@ -95,14 +98,14 @@ impl Ledger {
                 runs::event_by(&mut tx, run_id, "dismissed", by).await?;
             }
             tx.commit().await?;
-            dismissed += written;
+            dismissed.extend((written > 0).then_some(run_id));
         }
         Ok(dismissed)
     }
 
-    /// Brings runs back to the lists that were taken off them. Returns how many.
-    pub async fn restore(&self, which: &Selection, by: &By) -> Result<u64, LedgerError> {
-        let mut restored = 0;
+    /// Brings runs back to the lists that were taken off them. Returns which.
+    pub async fn restore(&self, which: &Selection, by: &By) -> Result<Vec<i64>, LedgerError> {
+        let mut restored = Vec::new();
         for run_id in self.select(which).await? {
             let mut tx = self.begin().await?;
             let written = query(
@@ -115,7 +118,7 @@ impl Ledger {
                 runs::event_by(&mut tx, run_id, "restored", by).await?;
             }
             tx.commit().await?;
-            restored += written;
+            restored.extend((written > 0).then_some(run_id));
         }
         Ok(restored)
     }
@@ -307,13 +310,13 @@ impl Ledger {
         Ok(Some(run))
     }
 
-    async fn cancel_run(&self, run_id: i64, by: &By) -> Result<u64, LedgerError> {
+    async fn cancel_run(&self, run_id: i64, by: &By) -> Result<Vec<i64>, LedgerError> {
         let mut tx = self.begin().await?;
         let Some(run) = runs::find_in_turn(&mut tx, run_id).await? else {
-            return Ok(0);
+            return Ok(Vec::new());
         };
         if !run.is_current || !run.state.is_unfinished() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let cancelled = end_as_cancelled(self, &mut tx, &run, run.job_id, Some(by)).await?;
         tx.commit().await?;
@@ -386,14 +389,14 @@ async fn act(tx: &mut Tx, kind: &str, clinic: Option<&str>, by: &By, detail: Opt
 }
 
 /// Ends a run, and with a baseline those that wait for it. `job_id` is the run's job unless it is cancelled already.
-/// Returns how many.
+/// Returns which.
 async fn end_as_cancelled(
     ledger: &Ledger,
     tx: &mut Tx,
     run: &RunRow,
     job_id: Option<i64>,
     by: Option<&By>,
-) -> Result<u64, LedgerError> {
+) -> Result<Vec<i64>, LedgerError> {
     let mut cancelled = vec![(run.run_id, job_id)];
     if run.is_baseline() {
         cancelled.extend(runs::waiting_for(tx, run).await?.into_iter().map(|run_id| (run_id, None)));
@@ -413,7 +416,7 @@ async fn end_as_cancelled(
         }
     }
     series::retract(tx, &run.clinic, &run.patient, &run.view, None).await?;
-    Ok(cancelled.len() as u64)
+    Ok(cancelled.into_iter().map(|(run_id, _)| run_id).collect())
 }
 
 /// State of the run that this follower depends on.

@@ -19,7 +19,7 @@ pub struct PatientLine {
     pub last: String,
 }
 
-/// A change of the primary measure that may count as an endpoint, with what patients are grouped by.
+/// A change of the primary measure that may count as an endpoint, or a session without one; with what patients are grouped by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     pub clinic: String,
@@ -72,6 +72,35 @@ impl Ledger {
         rows.iter().map(line).collect()
     }
 
+    /// Files that were set aside by reason, with advice and how many; the most first.
+    pub async fn quarantined_by_reason(
+        &self,
+        clinic: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Vec<(String, String, i64)>, LedgerError> {
+        query_as(
+            "SELECT reason, COALESCE(MAX(advice), ''), COUNT(*) FROM v_quarantine
+              WHERE (CAST($1 AS TEXT) IS NULL OR clinic_id = $1) AND (CAST($2 AS TEXT) IS NULL OR reason = $2)
+              GROUP BY reason ORDER BY 3 DESC, 1",
+        )
+        .bind(clinic)
+        .bind(reason)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Objects that are no photo of any session, as the last sweep of each source found them: name and what is wrong with it.
+    pub async fn strays(&self, reason: Option<&str>, most: u32) -> Result<Vec<(String, String)>, LedgerError> {
+        query_as(
+            "SELECT object_key, COALESCE(detail, '') FROM v_quarantine
+              WHERE run_id IS NULL AND (CAST($1 AS TEXT) IS NULL OR reason = $1) ORDER BY object_key LIMIT $2",
+        )
+        .bind(reason)
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await
+    }
+
     /// Which of these runs have pictures.
     pub async fn with_pictures(&self, runs: &[i64]) -> Result<HashSet<i64>, LedgerError> {
         if runs.is_empty() {
@@ -100,7 +129,7 @@ impl Ledger {
         Ok(pairs.into_iter().collect())
     }
 
-    /// Changes of the primary measure that may be endpoints, of one clinic or of all.
+    /// Changes of the primary measure that may be endpoints, and those that are not measurable, of one clinic or of all.
     pub async fn outcomes(&self, clinic: Option<&str>) -> Result<Vec<Outcome>, LedgerError> {
         let rows: Vec<Row> = query(
             "SELECT s.clinic_id, s.patient_id, COALESCE(s.session_no, s.place) AS session_no, s.device, s.needle_depth_mm, s.fitzpatrick, c.change_pct
@@ -109,7 +138,7 @@ impl Ledger {
                             ROW_NUMBER() OVER (PARTITION BY clinic_id, patient_id ORDER BY session) - 1 AS place
                        FROM session) s
                  ON s.clinic_id = c.clinic_id AND s.patient_id = c.patient_id AND s.session = c.session
-              WHERE c.measure = $1 AND c.endpoint_eligible = 1 AND s.is_baseline = 0
+              WHERE c.measure = $1 AND (c.endpoint_eligible = 1 OR c.change_pct IS NULL) AND s.is_baseline = 0
                 AND (CAST($2 AS TEXT) IS NULL OR c.clinic_id = $2)",
         )
         .bind(Measure::Psi.name())

@@ -31,7 +31,39 @@ pub(crate) async fn open_to_read(url: &str) -> Result<Ledger, LedgerError> {
     Ledger::over(pool, None)
 }
 
+/// What an address may say behind its question mark.
+const PARAMETERS: [&str; 14] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "port",
+    "user",
+    "password",
+    "options",
+];
+
+/// A parameter that nobody knows is a typing error, and may be one of security.
+fn check_parameters(url: &str) -> Result<(), LedgerError> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let names = query.split('&').filter(|part| !part.is_empty()).map(|part| part.split('=').next().unwrap_or(part));
+    match names.into_iter().find(|name| !PARAMETERS.contains(name)) {
+        Some(name) => Err(LedgerError::Unsupported(format!(
+            "'{name}' is no parameter of a PostgreSQL address; there are {}",
+            PARAMETERS.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
 async fn connect(url: &str) -> Result<Pool, LedgerError> {
+    check_parameters(url)?;
     let options = PgConnectOptions::from_str(url)?.application_name("cicatrix");
     // A pool would try until its time is over, and then say only that it is.
     match timeout(PATIENCE, options.connect()).await {
@@ -79,6 +111,14 @@ pub fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_parameter_is_told() {
+        assert!(check_parameters("postgres://db/c?sslmode=verify-full&sslrootcert=/a/b").is_ok());
+        assert!(check_parameters("postgres://db/c").is_ok());
+        let wrong = check_parameters("postgres://db/c?sslmod=verify-full").unwrap_err();
+        assert!(wrong.to_string().contains("'sslmod'"), "{wrong}");
+    }
 
     #[test]
     fn a_password_is_not_shown() {

@@ -1,6 +1,8 @@
 //! What goes into the ledger and what comes out of it, as plain data, and the trait of the one who does the work.
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -306,6 +308,8 @@ pub struct StartedRun {
     /// The photo that this one is compared with; the same as `photo` for the baseline itself.
     pub baseline: PhotoRef,
     pub is_baseline: bool,
+    /// Set by the handler while the photo waits for room: time that runs out then is not held against it.
+    pub waits: Arc<AtomicBool>,
 }
 
 /// What became of a photo.

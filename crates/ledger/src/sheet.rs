@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use crate::sql::{columns, query};
 use crate::{Cell, Ledger, LedgerError, Line, Table};
 
+/// More than the rows of one number: a photo has at most 32 regions.
+const TOGETHER: u64 = 64;
+
 /// Some rows of a table, the newest first.
 #[derive(Debug, Clone)]
 pub struct Page<'a> {
@@ -46,8 +49,9 @@ impl Table {
 }
 
 impl Ledger {
-    /// A page of a table that has numbered rows.
-    pub async fn page(&self, page: &Page<'_>) -> Result<Sheet, LedgerError> {
+    /// A page of a table that has numbered rows, and the number before which the next one begins, if there is more. Rows of one
+    /// number (regions of a photo) stay together, so a page may have some more rows than were asked for.
+    pub async fn page(&self, page: &Page<'_>) -> Result<(Sheet, Option<i64>), LedgerError> {
         let no_number = || LedgerError::Unsupported(format!("rows of {} have no number", page.table.name()));
         let number = page.table.number().ok_or_else(no_number)?;
         self.has_columns(page.table, &page.matching).await?;
@@ -60,7 +64,7 @@ impl Ledger {
             "SELECT * FROM {} WHERE {} ORDER BY {number} DESC LIMIT {}",
             page.table.view(),
             conditions.join(" AND "),
-            page.most
+            u64::from(page.most) + TOGETHER
         );
         let statement = page.matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
         let mut sheet = Sheet::default();
@@ -69,7 +73,8 @@ impl Ledger {
             Ok(())
         })
         .await?;
-        Ok(sheet)
+        let next = sheet.cut(number, page.most as usize);
+        Ok((sheet, next))
     }
 
     /// All rows of a table in which these columns hold these values, in the table's order.
@@ -85,6 +90,15 @@ impl Ledger {
 }
 
 impl Sheet {
+    /// Keeps so many rows and those of the last one's number; gives that number if any were left out.
+    fn cut(&mut self, number: &str, most: usize) -> Option<i64> {
+        let numbers: Vec<Option<i64>> = self.rows().map(|row| row.int(number)).collect();
+        let last = *numbers.get(most.checked_sub(1)?)?;
+        let end = numbers.iter().rposition(|number| *number == last)? + 1;
+        self.rows.truncate(end);
+        last.filter(|_| end < numbers.len())
+    }
+
     /// Takes what is handed over.
     pub fn take(&mut self, line: Line<'_>) {
         match line {
@@ -246,6 +260,21 @@ mod tests {
         assert_eq!(csv_cell(&Cell::Text("cheek_l".into())), "cheek_l");
         assert_eq!(csv_cell(&Cell::Real(-3.5)), "-3.5");
         assert_eq!(csv_cell(&Cell::Null), "");
+    }
+
+    #[test]
+    fn rows_of_one_number_stay_on_one_page() {
+        let cut = |numbers: &[i64], most| {
+            let mut sheet =
+                Sheet { names: vec!["n".to_owned()], rows: numbers.iter().map(|n| vec![Cell::Int(*n)]).collect() };
+            let next = sheet.cut("n", most);
+            (sheet.len(), next)
+        };
+        assert_eq!(cut(&[9, 8, 8, 8, 7], 2), (4, Some(8)));
+        assert_eq!(cut(&[9, 8, 8, 8], 2), (4, None));
+        assert_eq!(cut(&[9, 8], 2), (2, None));
+        assert_eq!(cut(&[9], 2), (1, None));
+        assert_eq!(cut(&[], 2), (0, None));
     }
 
     #[test]

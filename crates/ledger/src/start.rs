@@ -1,6 +1,8 @@
 //! T1, the start of a run: counted and committed before a byte of the photo is parsed, so that a photo which kills
 //! its process is known by its count. Also how a run is put back when a start led to no verdict.
 
+use std::sync::Arc;
+
 use cicatrix_model::{ClinicId, PatientId};
 
 use crate::finish::{self, Ending};
@@ -28,6 +30,8 @@ pub(crate) enum Setback {
     /// The whole store is out.
     Outage,
     Interrupted,
+    /// It waited for room until its time was over.
+    Waited,
     Failed,
     Crashed,
 }
@@ -38,6 +42,7 @@ impl Setback {
             Setback::Transient => "transient",
             Setback::Outage => "outage",
             Setback::Interrupted => "interrupted",
+            Setback::Waited => "waited",
             Setback::Failed => "failed_try",
             Setback::Crashed => "crashed",
         }
@@ -45,7 +50,7 @@ impl Setback {
 
     /// The photo is not to blame, so its start is given back.
     fn gives_back(self) -> bool {
-        matches!(self, Setback::Transient | Setback::Outage | Setback::Interrupted)
+        matches!(self, Setback::Transient | Setback::Outage | Setback::Interrupted | Setback::Waited)
     }
 }
 
@@ -167,6 +172,7 @@ async fn started_run(tx: &mut Tx, run: &RunRow) -> Result<StartedRun, LedgerErro
         photo,
         baseline,
         is_baseline: run.is_baseline(),
+        waits: Arc::default(),
     })
 }
 

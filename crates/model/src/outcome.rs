@@ -112,6 +112,14 @@ pub enum ChangeVerdict {
     NotMeasurable,
 }
 
+impl std::str::FromStr for ChangeVerdict {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Improved, Self::Worsened, Self::NoDetectableChange, Self::NotMeasurable];
+        all.into_iter().find(|verdict| verdict.name() == text).ok_or_else(|| format!("'{text}' is no verdict"))
+    }
+}
+
 impl ChangeVerdict {
     pub fn name(self) -> &'static str {
         match self {

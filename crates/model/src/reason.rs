@@ -79,7 +79,7 @@ reasons! {
     BaselineNotMeasurable "baseline_not_measurable" Baseline "the baseline photo cannot be measured: choose another session as baseline";
     NoScarsFound "no_scars_found" Baseline "no scars stand out from the skin of this region: draw the scars' region in the manifest, or accept that there is nothing to measure";
     FormatNotAllowed "format_not_allowed" Quarantine "upload JPEG, PNG, WebP or TIFF";
-    TypeMismatch "type_mismatch" Quarantine "the content is not what the file's name says";
+    TypeMismatch "type_mismatch" Quarantine "the content is not what the file's name says: upload the photo itself, as the camera wrote it";
     TooManyPixels "too_many_pixels" Quarantine "upload a photo of at most 60 megapixels";
     FileTooLarge "file_too_large" Quarantine "upload a file of at most 50 MB";
     IccTooLarge "icc_too_large" Quarantine "export the photo with an ordinary colour profile";

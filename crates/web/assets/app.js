@@ -32,6 +32,9 @@ for (const box of document.querySelectorAll("[data-compare]")) {
 for (const place of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(place.dataset.live);
   let told = 0;
+  source.addEventListener("error", () => {
+    for (const text of document.querySelectorAll("[data-text]")) text.textContent = "The dashboard does not answer: these numbers are old.";
+  });
   source.addEventListener("progress", (event) => {
     const counts = JSON.parse(event.data);
     for (const number of place.querySelectorAll("[data-count]")) number.textContent = String(counts[number.dataset.count]);

@@ -18,9 +18,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::Shared;
+use crate::api::ApiProblem;
 use crate::problem::Problem;
 
-const COOKIE: &str = "cicatrix_session";
 /// A working day and a night.
 const LASTS: Duration = Duration::from_secs(16 * 3600);
 const SHORTEST_PASSWORD: usize = 16;
@@ -61,6 +61,10 @@ pub struct Access {
     /// Works once.
     token: Mutex<Option<Secret>>,
     password: Option<Secret>,
+    /// Its cookie carries the port in its name: cookies are the same for all ports of a machine.
+    cookie: String,
+    /// One wrong password at a time, each with its pause.
+    wrong: tokio::sync::Mutex<()>,
     /// Only by names of this machine, so that a page elsewhere cannot ask through a name of its own.
     is_local: bool,
     sessions: Mutex<HashMap<Secret, Session>>,
@@ -96,44 +100,84 @@ impl Access {
         let access = Self {
             token: Mutex::new(token.as_deref().map(digest)),
             password: password.map(digest),
+            cookie: cookie_name(address),
+            wrong: tokio::sync::Mutex::default(),
             is_local,
             sessions: Mutex::default(),
         };
         Ok((access, token))
     }
 
-    /// A new session, when the token or the password is right.
-    fn enter(&self, said: &str) -> Option<String> {
-        let said = digest(said);
+    /// The address that it was given, once that is known.
+    pub(crate) fn listens_on(&mut self, address: SocketAddr) {
+        self.cookie = cookie_name(address);
+    }
+
+    /// A new session for whoever has the token, which is spent by it.
+    fn enter_by_token(&self, said: &str) -> Option<String> {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        if token.as_ref() == Some(&said) {
-            *token = None;
-        } else if self.password.as_ref() != Some(&said) {
-            return None;
+        token.take_if(|token| *token == digest(said))?;
+        Some(self.new_session())
+    }
+
+    /// A new session for whoever knows the password.
+    async fn enter_by_password(&self, said: &str) -> Option<String> {
+        self.is_password(said).await.then(|| self.new_session())
+    }
+
+    /// A wrong one costs a pause, and all who guess wait for each other.
+    async fn is_password(&self, said: &str) -> bool {
+        if self.password.as_ref() == Some(&digest(said)) {
+            return true;
         }
-        drop(token);
+        let _turn = self.wrong.lock().await;
+        tokio::time::sleep(PAUSE).await;
+        false
+    }
+
+    fn new_session(&self) -> String {
         let cookie = random();
         let session = Session { form: random(), until: Instant::now() + LASTS };
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| session.until > Instant::now());
         sessions.insert(digest(&cookie), session);
-        Some(cookie)
+        cookie
     }
 
     fn session(&self, headers: &HeaderMap) -> Option<FormToken> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut own = cookies.flat_map(|all| all.split(';')).filter_map(|one| one.trim().split_once('='));
-        let (_, cookie) = own.find(|(name, _)| *name == COOKIE)?;
+        let (_, cookie) = own.find(|(name, _)| *name == self.cookie)?;
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.get(&digest(cookie)).filter(|session| session.until > Instant::now())?;
         Some(FormToken(session.form.clone()))
     }
 
-    fn is_bearer(&self, headers: &HeaderMap) -> bool {
+    async fn is_bearer(&self, headers: &HeaderMap) -> bool {
         let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let said = said.and_then(|said| said.strip_prefix("Bearer ")).map(digest);
-        said.is_some() && said == self.password
+        match said.and_then(|said| said.strip_prefix("Bearer ")) {
+            Some(said) => self.is_password(said).await,
+            None => false,
+        }
     }
+
+    fn entered(&self, cookie: &str, path: &str, is_secure: bool) -> Response {
+        let secure = if is_secure { "; Secure" } else { "" };
+        let (name, lasts) = (&self.cookie, LASTS.as_secs());
+        let cookie = format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age={lasts}{secure}");
+        ([(header::SET_COOKIE, cookie)], Redirect::to(&address_of_ours(path, "/"))).into_response()
+    }
+}
+
+fn cookie_name(address: SocketAddr) -> String {
+    format!("cicatrix_session_{}", address.port())
+}
+
+/// A path of this dashboard, whatever somebody says.
+pub(crate) fn address_of_ours(text: &str, other: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_graphic() && c != '\\';
+    let is_ours = text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain);
+    if is_ours { text } else { other }.to_owned()
 }
 
 /// A word that nobody guesses: 128 bits.
@@ -150,7 +194,7 @@ fn digest(text: &str) -> Secret {
 /// Lets in who may, and puts the headers on every answer.
 pub(crate) async fn guard(State(dashboard): State<Shared>, mut request: Request, next: Next) -> Response {
     let is_private = !request.uri().path().starts_with("/assets/");
-    let mut response = match admit(&dashboard, &mut request) {
+    let mut response = match admit(&dashboard, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal,
     };
@@ -163,8 +207,7 @@ pub(crate) async fn guard(State(dashboard): State<Shared>, mut request: Request,
     response
 }
 
-#[expect(clippy::result_large_err, reason = "a refusal is a whole answer, and rare")]
-fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response> {
+async fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response> {
     let access = &dashboard.access;
     if access.is_local && !is_own_name(request.headers()) {
         return Err(Problem::refused("this dashboard answers to 127.0.0.1 and localhost only").into_response());
@@ -176,8 +219,11 @@ fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response> {
     if request.method() == Method::GET
         && let Some(token) = token_in(request.uri())
     {
-        return Err(match access.enter(token) {
-            Some(cookie) => entered(&cookie, path, false),
+        if access.session(request.headers()).is_some() {
+            return Err(Redirect::to(&address_of_ours(path, "/")).into_response());
+        }
+        return Err(match access.enter_by_token(token) {
+            Some(cookie) => access.entered(&cookie, path, false),
             None => ask_to_log_in(dashboard, StatusCode::UNAUTHORIZED, Some("this address was used before")),
         });
     }
@@ -186,11 +232,12 @@ fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response> {
         return Ok(());
     }
     // A program with the password may do what a form does; it has no session whose form could be forged.
-    if access.is_bearer(request.headers()) {
+    if access.is_bearer(request.headers()).await {
         return Ok(());
     }
     if path.starts_with("/api/") {
-        return Err(Problem::unauthorized("send the password as Authorization: Bearer").into_response());
+        let text = "send the password as Authorization: Bearer".to_owned();
+        return Err(ApiProblem(StatusCode::UNAUTHORIZED, text).into_response());
     }
     Err(ask_to_log_in(dashboard, StatusCode::UNAUTHORIZED, None))
 }
@@ -206,13 +253,6 @@ fn is_own_name(headers: &HeaderMap) -> bool {
 
 fn token_in(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("token="))
-}
-
-fn entered(cookie: &str, path: &str, is_secure: bool) -> Response {
-    let secure = if is_secure { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", LASTS.as_secs());
-    let to = if path.starts_with("//") { "/" } else { path };
-    ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }
 
 #[derive(Template)]
@@ -240,13 +280,13 @@ pub(crate) async fn login(State(dashboard): State<Shared>, headers: HeaderMap, F
     if dashboard.access.password.is_none() {
         return ask_to_log_in(&dashboard, StatusCode::UNAUTHORIZED, Some("this dashboard has no password"));
     }
-    match dashboard.access.enter(&said.password) {
-        // Behind a proxy that speaks TLS.
-        Some(cookie) => entered(&cookie, "/", headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")),
-        None => {
-            tokio::time::sleep(PAUSE).await;
-            ask_to_log_in(&dashboard, StatusCode::UNAUTHORIZED, Some("that is not the password"))
+    match dashboard.access.enter_by_password(&said.password).await {
+        Some(cookie) => {
+            // Behind a proxy that speaks TLS.
+            let is_secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+            dashboard.access.entered(&cookie, "/", is_secure)
         }
+        None => ask_to_log_in(&dashboard, StatusCode::UNAUTHORIZED, Some("that is not the password")),
     }
 }
 
@@ -266,25 +306,37 @@ mod tests {
         assert!(at("127.0.0.1:8787", None).unwrap().1.is_some());
     }
 
-    #[test]
-    fn a_token_works_once_and_a_password_again_and_again() {
+    #[tokio::test]
+    async fn a_token_works_once_and_a_password_again_and_again() {
         let (access, token) = at("127.0.0.1:8787", None).unwrap();
         let token = token.unwrap();
-        assert!(access.enter("something").is_none());
-        let cookie = access.enter(&token).unwrap();
-        assert!(access.enter(&token).is_none(), "the token works once");
+        assert!(access.enter_by_token("something").is_none());
+        let cookie = access.enter_by_token(&token).unwrap();
+        assert!(access.enter_by_token(&token).is_none(), "the token works once");
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, format!("other=1; {COOKIE}={cookie}").parse().unwrap());
+        headers.insert(header::COOKIE, format!("other=1; cicatrix_session_8787={cookie}").parse().unwrap());
         assert!(access.session(&headers).is_some());
-        headers.insert(header::COOKIE, format!("{COOKIE}={token}").parse().unwrap());
+        headers.insert(header::COOKIE, format!("cicatrix_session_8787={token}").parse().unwrap());
         assert!(access.session(&headers).is_none());
 
-        let (access, _) = at("0.0.0.0:8787", Some("a long enough one")).unwrap();
-        assert!(access.enter("a long enough one").is_some() && access.enter("a long enough one").is_some());
-        headers.insert(header::AUTHORIZATION, "Bearer a long enough one".parse().unwrap());
-        assert!(access.is_bearer(&headers));
+        let password = "a long enough one";
+        let (access, _) = at("0.0.0.0:8787", Some(password)).unwrap();
+        assert!(access.enter_by_token(password).is_none(), "a password has no place in an address");
+        for _ in 0..2 {
+            assert!(access.enter_by_password(password).await.is_some());
+        }
+        headers.insert(header::AUTHORIZATION, format!("Bearer {password}").parse().unwrap());
+        assert!(access.is_bearer(&headers).await);
         headers.insert(header::AUTHORIZATION, "Bearer another long one".parse().unwrap());
-        assert!(!access.is_bearer(&headers));
+        assert!(!access.is_bearer(&headers).await);
+    }
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        assert_eq!(address_of_ours("/retakes?clinic=c", "/"), "/retakes?clinic=c");
+        for other in ["//evil.example", "https://evil.example", "/\\evil.example", "/\tevil", ""] {
+            assert_eq!(address_of_ours(other, "/jobs"), "/jobs", "{other:?}");
+        }
     }
 
     #[test]

@@ -3,20 +3,23 @@
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{Path, State as FromState};
 use axum::response::{IntoResponse, Redirect, Response};
-use cicatrix_ledger::{By, Selection};
+use cicatrix_ledger::{By, Selection, State, Table};
 use cicatrix_model::{ClinicId, PatientId, SessionKey};
 use serde::Deserialize;
 
+use crate::access::address_of_ours;
 use crate::pages::jobs::Asked;
-use crate::pages::{Shell, Visitor, asked, html, query};
+use crate::pages::{Shell, Visitor, asked, html};
 use crate::problem::Problem;
-use crate::words::{escaped, state};
+use crate::words::{self, escaped};
 use crate::{Dashboard, Shared};
 
-/// Runs whose names are listed in a confirmation, at most so many at once.
-const MOST_NAMED: usize = 500;
+/// What was done to more runs than this is not undone by one button.
+const MOST_UNDONE: usize = 500;
+/// Characters of a name, and of a reason.
+const LONGEST: [usize; 2] = [80, 500];
 
 /// Who, why, and the token of the form.
 #[derive(Debug, Deserialize)]
@@ -36,7 +39,12 @@ impl Signed {
             return Err(Problem::refused("the form does not come from a page of this session: load the page anew"));
         }
         let who = asked(self.who.as_ref()).unwrap_or(&dashboard.settings.user).to_owned();
-        Ok(By { who, why: asked(self.why.as_ref()).map(str::to_owned) })
+        let why = asked(self.why.as_ref()).map(str::to_owned);
+        let is_long = |text: &str, longest| text.chars().count() > longest;
+        if is_long(&who, LONGEST[0]) || why.as_deref().is_some_and(|why| is_long(why, LONGEST[1])) {
+            return Err(Problem::bad("a name has at most 80 characters, and a reason 500"));
+        }
+        Ok(By { who, why })
     }
 }
 
@@ -106,12 +114,24 @@ impl Verb {
         }
     }
 
+    /// What brings back how it was. A run that is read again has lost what was said of it, so there is no way back from that.
     fn undo(self) -> Option<Verb> {
         match self {
-            Verb::Retry => Some(Verb::Cancel),
+            Verb::Retry => None,
             Verb::Cancel => Some(Verb::Retry),
             Verb::Discard => Some(Verb::Restore),
             Verb::Restore => Some(Verb::Discard),
+        }
+    }
+
+    /// Whether it can be done to a run in this state. Of a measured one it is regions that are on the lists.
+    fn is_for(self, state: State) -> bool {
+        let is_without_number =
+            matches!(state, State::NotMeasurable | State::Quarantined | State::Failed | State::Cancelled);
+        match self {
+            Verb::Retry => is_without_number,
+            Verb::Cancel => state.is_unfinished(),
+            Verb::Discard | Verb::Restore => is_without_number || state == State::Measured,
         }
     }
 }
@@ -123,6 +143,8 @@ struct ConfirmPage {
     verb: &'static str,
     told: &'static str,
     total: i64,
+    /// Runs that were chosen, and for which it cannot be done.
+    others: i64,
     groups: Vec<(String, String, i64)>,
     runs: String,
     asked: Vec<(&'static str, String)>,
@@ -134,7 +156,7 @@ struct ConfirmPage {
 #[template(path = "done.html")]
 struct DonePage {
     shell: Shell,
-    n: u64,
+    n: usize,
     done: &'static str,
     undo: Option<&'static str>,
     /// The runs that were changed, by number, so that just these can be brought back.
@@ -144,28 +166,33 @@ struct DonePage {
 
 /// Retry, cancel, discard or restore: shows what it is about, then does it.
 pub(crate) async fn runs(
-    State(dashboard): State<Shared>,
+    FromState(dashboard): FromState<Shared>,
     visitor: Visitor,
     Form(form): Form<RunsForm>,
 ) -> Result<Response, Problem> {
     let by = form.signed.by(&dashboard, &visitor)?;
     let verb = Verb::parse(&form.verb)?;
     let named = numbers(form.runs.as_ref())?;
-    let back = address_of_ours(form.back.as_ref(), "/jobs");
+    let back = address_of_ours(asked(form.back.as_ref()).unwrap_or_default(), "/jobs");
     let filter = form.asked.filter()?;
     let groups = match named.is_empty() {
         true => dashboard.ledger.matching(&filter).await?,
         false => dashboard.ledger.matching_named(&named).await?,
     };
-    let total: i64 = groups.iter().map(|(_, _, n)| n).sum();
+    let is_for = |(name, ..): &(String, Option<String>, i64)| name.parse().is_ok_and(|state| verb.is_for(state));
+    let (groups, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_for);
+    let count = |groups: &[(String, Option<String>, i64)]| groups.iter().map(|(_, _, n)| n).sum::<i64>();
+    let (total, others) = (count(&groups), count(&others));
     let expected: Option<i64> = asked(form.expected.as_ref()).and_then(|text| text.parse().ok());
     if expected != Some(total) {
-        let group =
-            |(name, reason, n): (String, Option<String>, i64)| (state(&name).to_owned(), reason.unwrap_or_default(), n);
+        let group = |(name, reason, n): (String, Option<String>, i64)| {
+            (words::state(&name).to_owned(), reason.unwrap_or_default(), n)
+        };
         let page = ConfirmPage {
             verb: verb.name(),
             told: verb.told(),
             total,
+            others,
             groups: groups.into_iter().map(group).collect(),
             runs: joined(&named),
             asked: form.asked.fields(),
@@ -179,18 +206,19 @@ pub(crate) async fn runs(
         true => dashboard.ledger.matching_numbers(&filter).await?,
         false => named,
     };
-    let selection = Selection::Runs(runs.clone());
-    let n = match verb {
+    let selection = Selection::Runs(runs);
+    let changed = match verb {
         Verb::Retry => dashboard.ledger.retry(&selection, &by, &dashboard.settings.plan).await?,
         Verb::Cancel => dashboard.ledger.cancel(&selection, &by).await?,
         Verb::Discard => dashboard.ledger.dismiss(&selection, &by).await?,
         Verb::Restore => dashboard.ledger.restore(&selection, &by).await?,
     };
+    let n = changed.len();
     let page = DonePage {
         n,
         done: verb.done(),
-        undo: verb.undo().filter(|_| n > 0 && runs.len() <= MOST_NAMED).map(Verb::name),
-        runs: joined(&runs),
+        undo: verb.undo().filter(|_| (1..=MOST_UNDONE).contains(&n)).map(Verb::name),
+        runs: joined(&changed),
         back,
         shell: visitor.shell(&dashboard, "jobs", format!("{n} runs {}", verb.done())),
     };
@@ -207,12 +235,6 @@ fn joined(runs: &[i64]) -> String {
     runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A path of this dashboard, whatever a form says.
-fn address_of_ours(text: Option<&String>, other: &str) -> String {
-    let is_ours = |text: &&str| text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
-    asked(text).filter(is_ours).unwrap_or(other).to_owned()
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct PauseForm {
     #[serde(flatten)]
@@ -224,13 +246,18 @@ pub(crate) struct PauseForm {
 
 /// Pause, resume; each undoes the other.
 pub(crate) async fn pauses(
-    State(dashboard): State<Shared>,
+    FromState(dashboard): FromState<Shared>,
     visitor: Visitor,
     Form(form): Form<PauseForm>,
 ) -> Result<Response, Problem> {
     let by = form.signed.by(&dashboard, &visitor)?;
     let clinic = asked(form.clinic.as_ref()).map(str::parse::<ClinicId>).transpose();
     let clinic = clinic.map_err(|error| Problem::bad(error.to_string()))?;
+    if let Some(clinic) = &clinic
+        && dashboard.ledger.patients(Some(clinic.as_str()), "", None, 1).await?.is_empty()
+    {
+        return Err(Problem::not_found(format!("there is no clinic {clinic} with a patient")));
+    }
     match form.verb.as_str() {
         "pause" => dashboard.ledger.pause(clinic.as_ref(), &by).await?,
         "resume" => {
@@ -260,7 +287,7 @@ struct ChoosePage {
 
 /// Chooses a session as the baseline.
 pub(crate) async fn baseline(
-    State(dashboard): State<Shared>,
+    FromState(dashboard): FromState<Shared>,
     Path((clinic, patient)): Path<(String, String)>,
     visitor: Visitor,
     Form(form): Form<BaselineForm>,
@@ -268,6 +295,10 @@ pub(crate) async fn baseline(
     let by = form.signed.by(&dashboard, &visitor)?;
     let wrong = |error: cicatrix_model::IdError| Problem::bad(error.to_string());
     let session = asked(form.session.as_ref()).map(str::parse::<SessionKey>).transpose().map_err(wrong)?;
+    let of_patient = [("clinic_id", clinic.as_str()), ("patient_id", patient.as_str())];
+    if dashboard.ledger.sheet(Table::Sessions, &of_patient).await?.is_empty() {
+        return Err(Problem::not_found(format!("clinic {clinic} has no patient {patient}")));
+    }
     if form.confirmed.is_none() {
         let page = ChoosePage {
             address: format!("/patients/{}/{}", escaped(&clinic), escaped(&patient)),
@@ -278,34 +309,14 @@ pub(crate) async fn baseline(
     }
     let (clinic_id, patient_id): (ClinicId, PatientId) =
         (clinic.parse().map_err(wrong)?, patient.parse().map_err(wrong)?);
-    let planned =
-        dashboard.ledger.pin_baseline(&clinic_id, &patient_id, session, &by, &dashboard.settings.plan).await?;
-    let chosen = session.map_or("the one that the manifests say".to_owned(), |session| session.to_string());
-    let done = format!(
-        "The baseline is {chosen}: {} photos are read again by the next worker, {} results count again.",
-        planned.runs(),
-        planned.revived
-    );
-    let to = format!("/patients/{}/{}?{}", escaped(&clinic), escaped(&patient), query(&[("done", Some(&done))]));
+    dashboard.ledger.pin_baseline(&clinic_id, &patient_id, session, &by, &dashboard.settings.plan).await?;
+    let to = format!("/patients/{}/{}?chosen=1", escaped(&clinic), escaped(&patient));
     Ok(Redirect::to(&to).into_response())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nobody_is_sent_elsewhere() {
-        for (said, to) in [
-            (Some("/retakes?clinic=c"), "/retakes?clinic=c"),
-            (Some("//evil.example"), "/jobs"),
-            (Some("https://evil.example"), "/jobs"),
-            (Some("/\\evil.example"), "/jobs"),
-            (None, "/jobs"),
-        ] {
-            assert_eq!(address_of_ours(said.map(str::to_owned).as_ref(), "/jobs"), to);
-        }
-    }
 
     #[test]
     fn numbers_are_read_and_nothing_else() {

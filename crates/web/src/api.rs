@@ -21,10 +21,11 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/api/v1/status", get(status))
         .route("/api/v1/workers", get(workers))
         .route("/api/v1/tables/{table}", get(table))
+        .route("/api/{*nothing}", get(nothing))
 }
 
 /// An error as JSON: what is wrong, in one line.
-struct ApiProblem(axum::http::StatusCode, String);
+pub(crate) struct ApiProblem(pub(crate) axum::http::StatusCode, pub(crate) String);
 
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
@@ -42,6 +43,10 @@ impl From<cicatrix_ledger::LedgerError> for ApiProblem {
         };
         Self(code, error.to_string())
     }
+}
+
+async fn nothing() -> ApiProblem {
+    ApiProblem(axum::http::StatusCode::NOT_FOUND, "there is no such path: see /api/v1/openapi.json".to_owned())
 }
 
 async fn status(State(dashboard): State<Shared>) -> Result<Json<Value>, ApiProblem> {
@@ -70,7 +75,8 @@ async fn workers(State(dashboard): State<Shared>) -> Result<Json<Value>, ApiProb
     Ok(Json(workers.iter().map(told).collect()))
 }
 
-/// Rows of a table: those with numbers page by page (`before`, `limit`), the others by what they are of (`patient_id`, …).
+/// Rows of a table: those with numbers page by page (`before`, `limit`), the others by what they are of (`patient_id`, …). Files that
+/// belong to no run have no number: they are in `/data/quarantine.csv`.
 async fn table(
     State(dashboard): State<Shared>,
     Path(name): Path<String>,
@@ -88,15 +94,13 @@ async fn table(
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     dashboard.ledger.has_columns(table, &matching).await?;
-    let sheet = match table.number() {
+    let (sheet, next) = match table.number() {
         Some(_) => dashboard.ledger.page(&Page { table, matching, before, most }).await?,
         None if matching.iter().any(|(name, _)| matches!(*name, "clinic_id" | "patient_id")) => {
-            dashboard.ledger.sheet(table, &matching).await?
+            (dashboard.ledger.sheet(table, &matching).await?, None)
         }
         None => return Err(bad(format!("ask for {name} of a patient_id or clinic_id; all of it is /data/{name}.csv"))),
     };
-    let next = table.number().filter(|_| sheet.len() == most as usize);
-    let next = next.and_then(|number| sheet.rows().next_back()?.int(number));
     Ok(Json(json!({ "rows": sheet.rows().map(SheetRow::json).collect::<Vec<_>>(), "next_before": next })))
 }
 

@@ -1,4 +1,4 @@
-//! Style and script, inside of the program; their names carry their digests, so a browser may keep them.
+//! Style, script and icon, inside of the program. The names of the first two carry their digests, so a browser may keep them.
 
 use axum::extract::Path;
 use axum::http::header;
@@ -37,6 +37,6 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Problem>
     } else {
         return Err(Problem::not_found("there is no such file"));
     };
-    let forever = "public, max-age=31536000, immutable";
+    let forever = if name == "icon.svg" { "public, max-age=3600" } else { "public, max-age=31536000, immutable" };
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, forever)], content).into_response())
 }

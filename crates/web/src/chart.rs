@@ -75,10 +75,11 @@ fn escaped(text: &str) -> String {
 struct Svg(String);
 
 impl Svg {
-    fn new(height: f64, title: &str) -> Self {
+    /// `role` is `img`, or `group` where there are links inside.
+    fn new(role: &str, height: f64, title: &str) -> Self {
         let title = escaped(title);
         Self(format!(
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\"><title>{title}</title>"
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"{role}\" aria-label=\"{title}\"><title>{title}</title>"
         ))
     }
 
@@ -102,7 +103,7 @@ impl Svg {
 
 /// The course of one region: change by session with its interval, the band in which no change can be told, hollow points for
 /// sessions that are no endpoints, crosses for those that cannot be measured.
-pub(crate) fn trend(title: &str, points: &[Point]) -> String {
+pub(crate) fn trend(title: &str, points: &[Point], treatments: &[(f64, String)]) -> String {
     const HEIGHT: f64 = 300.0;
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 16.0, HEIGHT - 44.0);
     let reach = points.iter().flat_map(|p| {
@@ -110,8 +111,9 @@ pub(crate) fn trend(title: &str, points: &[Point]) -> String {
         own.chain(p.mdc.into_iter().flat_map(|mdc| [-mdc, mdc]))
     });
     let y = Axis::over(reach, bottom, top, 5.0);
-    let x = Axis::over(points.iter().map(|p| p.day), left, right - 12.0, 6.0);
-    let mut svg = Svg::new(HEIGHT, title);
+    let days = points.iter().map(|p| p.day).chain(treatments.iter().map(|(day, _)| *day));
+    let x = Axis::over(days, left, right - 12.0, 6.0);
+    let mut svg = Svg::new("group", HEIGHT, title);
     for v in y.ticks() {
         svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
         svg.text("y", left - 8.0, y.at(v) + 4.0, &percent(v).replace(".0 %", " %"));
@@ -145,6 +147,17 @@ pub(crate) fn trend(title: &str, points: &[Point]) -> String {
     svg.push(&format!("<polygon class=\"band\" points=\"{band}\"/>"));
     let line = [vec![start], path(&|c| c[0])].concat().join(" ");
     svg.push(&format!("<polyline class=\"course\" points=\"{line}\"/>"));
+    for (day, what) in treatments {
+        let at = x.at(*day);
+        let what = escaped(what);
+        svg.push(&format!(
+            "<polygon class=\"treatment\" points=\"{:.1},{bottom:.1} {:.1},{bottom:.1} {at:.1},{:.1}\"><title>treatment: {what}\
+             </title></polygon>",
+            at - 6.0,
+            at + 6.0,
+            bottom - 10.0
+        ));
+    }
     for point in points {
         mark(&mut svg, point, x.at(point.day), |v| y.at(v), bottom);
     }
@@ -177,7 +190,7 @@ pub(crate) fn nights(bars: &[Bar]) -> String {
     let (left, bottom) = (8.0, HEIGHT - 24.0);
     let most = bars.iter().map(|bar| bar.parts.iter().sum::<u64>()).max().unwrap_or(0).max(1) as f64;
     let slot = (WIDTH - 2.0 * left) / bars.len().max(1) as f64;
-    let mut svg = Svg::new(HEIGHT, "Photos of the last nights");
+    let mut svg = Svg::new("img", HEIGHT, "Photos of the last nights");
     for (number, bar) in bars.iter().enumerate() {
         let x = left + slot * number as f64;
         let width = (0.7 * slot).min(48.0);
@@ -203,7 +216,7 @@ pub(crate) fn groups(name: &str, means: &[Mean], range: [f64; 2]) -> String {
     let y = Axis::over(range.into_iter(), bottom, top, 4.0);
     let sessions = means.iter().map(|mean| mean.session as f64);
     let x = Axis::over(sessions, left, right - 12.0, 8.0);
-    let mut svg = Svg::new(HEIGHT, &format!("Mean change by session, {name}"));
+    let mut svg = Svg::new("img", HEIGHT, &format!("Mean change by session, {name}"));
     for v in y.ticks() {
         svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
         svg.text("y", left - 8.0, y.at(v) + 4.0, &percent(v).replace(".0 %", " %"));
@@ -234,8 +247,8 @@ pub(crate) fn responders(curve: &[(f64, f64)], n: usize) -> String {
     const HEIGHT: f64 = 240.0;
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
     let y = Axis::over([0.0, 100.0].into_iter(), bottom, top, 4.0);
-    let x = Axis::over([0.0, 100.0].into_iter(), left, right, 10.0);
-    let mut svg = Svg::new(HEIGHT, &format!("Share of {n} patients by improvement"));
+    let x = Axis::over([0.0, 100.0].into_iter(), left, right - 20.0, 10.0);
+    let mut svg = Svg::new("img", HEIGHT, &format!("Share of {n} patients by improvement"));
     for v in y.ticks() {
         svg.line("grid", left, y.at(v), right, y.at(v));
         svg.text("y", left - 8.0, y.at(v) + 4.0, &format!("{v:.0} %"));
@@ -244,7 +257,14 @@ pub(crate) fn responders(curve: &[(f64, f64)], n: usize) -> String {
         svg.text("x", x.at(v), bottom + 16.0, &format!("{v:.0} %"));
     }
     svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "less scar contrast, by at least");
-    let line: Vec<String> = curve.iter().map(|(at, share)| format!("{:.1},{:.1}", x.at(*at), y.at(*share))).collect();
+    // A share holds up to its threshold and falls behind it.
+    let mut line = Vec::new();
+    let mut before = None;
+    for (at, share) in curve {
+        line.extend(before.map(|share| format!("{:.1},{:.1}", x.at(*at), y.at(share))));
+        line.push(format!("{:.1},{:.1}", x.at(*at), y.at(*share)));
+        before = Some(*share);
+    }
     svg.push(&format!("<polyline class=\"course\" points=\"{}\"/>", line.join(" ")));
     svg.end()
 }
@@ -266,17 +286,19 @@ mod tests {
 
     #[test]
     fn a_trend_shows_each_session_and_lets_no_text_out_of_its_place() {
-        let svg = trend("t", &[point(30.0, Some([-20.0, -30.0, -10.0])), point(60.0, None)]);
+        let treated = [(0.0, "<b>".to_owned())];
+        let svg = trend("t", &[point(30.0, Some([-20.0, -30.0, -10.0])), point(60.0, None)], &treated);
         assert_eq!(svg.matches("<circle").count(), 1);
         assert_eq!(svg.matches("class=\"missing\"").count(), 2);
         assert!(svg.contains("class=\"mdc\"") && svg.contains("class=\"band\""));
+        assert!(svg.contains("class=\"treatment\"") && !svg.contains("<b>"));
         assert!(!svg.contains("<script>") && svg.contains("a=1&amp;b=2"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }
 
     #[test]
     fn nothing_to_show_is_no_trouble() {
-        for svg in [trend("t", &[]), nights(&[]), groups("g", &[], [0.0, 0.0]), responders(&[], 0)] {
+        for svg in [trend("t", &[], &[]), nights(&[]), groups("g", &[], [0.0, 0.0]), responders(&[], 0)] {
             assert!(svg.ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }

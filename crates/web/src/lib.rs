@@ -33,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::access::{Access, AccessError};
 
+/// More than any form of ours has.
+const FORM_BYTES: usize = 256 << 10;
+
 /// When the night has to be over, if there is such a time.
 pub type Deadline = Box<dyn Fn() -> Option<Timestamp> + Send + Sync>;
 
@@ -65,6 +68,8 @@ pub(crate) struct Dashboard {
     pub(crate) pictures: Option<Arc<dyn PhotoStore>>,
     pub(crate) settings: Settings,
     pub(crate) access: Access,
+    /// Cancelled when it shall end.
+    pub(crate) stop: CancellationToken,
 }
 
 pub(crate) type Shared = Arc<Dashboard>;
@@ -72,13 +77,14 @@ pub(crate) type Shared = Arc<Dashboard>;
 /// Serves until `stop` is cancelled.
 pub async fn serve(
     listener: TcpListener,
-    access: Access,
+    mut access: Access,
     ledger: Ledger,
     pictures: Option<Arc<dyn PhotoStore>>,
     settings: Settings,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let dashboard = Arc::new(Dashboard { ledger, pictures, settings, access });
+    access.listens_on(listener.local_addr()?);
+    let dashboard = Arc::new(Dashboard { ledger, pictures, settings, access, stop: stop.clone() });
     axum::serve(listener, routes(dashboard)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -106,6 +112,7 @@ fn routes(dashboard: Shared) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .route("/healthz", get(async || "the dashboard answers\n"))
         .fallback(async || problem::Problem::not_found("there is no such page"))
+        .layer(axum::extract::DefaultBodyLimit::max(FORM_BYTES))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&dashboard), access::guard))
         .with_state(dashboard)
 }

@@ -18,7 +18,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use cicatrix_ledger::Sheet;
 
 use crate::access::FormToken;
 use crate::{Dashboard, Shared, assets};
@@ -99,11 +98,6 @@ pub(crate) fn html(page: &impl Template) -> Response {
 /// What a form left empty was not asked.
 pub(crate) fn asked(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
-}
-
-/// The number behind which the next page begins, when there may be one.
-pub(crate) fn next_before(sheet: &Sheet, number: &str) -> Option<i64> {
-    if sheet.len() < ROWS as usize { None } else { sheet.rows().next_back().and_then(|row| row.int(number)) }
 }
 
 /// A part of an address that asks for this and all that is not empty.

@@ -22,7 +22,7 @@ pub(crate) async fn picture(
     let store = dashboard.pictures.as_ref().ok_or_else(none)?;
     let number = run.to_string();
     let page = Page { table: Table::Photos, matching: vec![("run_id", &number)], before: None, most: 1 };
-    let sheet = dashboard.ledger.page(&page).await?;
+    let (sheet, _) = dashboard.ledger.page(&page).await?;
     let row = sheet.rows().next().ok_or_else(none)?;
     let names: Value = row.text("derived").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(none)?;
     let key = names[&name].as_str().and_then(|key| ObjectKey::parse(key).ok()).ok_or_else(none)?;

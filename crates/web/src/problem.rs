@@ -38,10 +38,6 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, text)
     }
 
-    pub(crate) fn unauthorized(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, text)
-    }
-
     pub(crate) fn unavailable(text: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }

@@ -1,5 +1,6 @@
 //! How things are said on a page: verdicts with a sign, numbers with their interval, times of this machine's clock.
 
+use cicatrix_model::{ChangeVerdict, Measure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -12,11 +13,12 @@ pub(crate) struct VerdictWords {
 }
 
 pub(crate) fn verdict(name: &str) -> VerdictWords {
-    let (sign, words, class) = match name {
-        "improved" => ("▼", "improved", "better"),
-        "worse" => ("▲", "worse", "worse"),
-        "no_detectable_change" => ("=", "no detectable change", "same"),
-        _ => ("–", "not measurable", "none"),
+    let (sign, words, class) = match name.parse() {
+        Ok(ChangeVerdict::Improved) => ("▼", "improved", "better"),
+        Ok(ChangeVerdict::Worsened) => ("▲", "worsened", "worse"),
+        Ok(ChangeVerdict::NoDetectableChange) => ("=", "no detectable change", "same"),
+        Ok(ChangeVerdict::NotMeasurable) => ("–", "not measurable", "none"),
+        Err(_) => ("?", "unknown", "none"),
     };
     VerdictWords { sign, words, class }
 }
@@ -33,6 +35,14 @@ pub(crate) fn percent(value: f64) -> String {
     format!("{sign}{:.1} %", value.abs())
 }
 
+/// A change as its measure tells it: in percent, or in the measure's unit.
+pub(crate) fn change(measure: &str, value: f64) -> String {
+    match measure.parse::<Measure>() {
+        Ok(measure) if !measure.is_ratio() => format!("{} {}", percent(value).trim_end_matches(" %"), measure.unit()),
+        _ => percent(value),
+    }
+}
+
 /// `−31.0 to −15.2 %`
 pub(crate) fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", percent(low).trim_end_matches(" %"), percent(high))
@@ -42,6 +52,14 @@ pub(crate) fn interval(low: f64, high: f64) -> String {
 pub(crate) fn clock(text: &str) -> String {
     match text.parse::<Timestamp>() {
         Ok(at) => local(at),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// The same to the second, for what happened one after another.
+pub(crate) fn moment(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => text.to_owned(),
     }
 }
@@ -75,6 +93,21 @@ pub(crate) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_verdict_has_its_own_words() {
+        let all = ["improved", "worsened", "no_detectable_change", "not_measurable"];
+        let mut words: Vec<&str> = all.map(|name| verdict(name).words).to_vec();
+        assert_eq!(words[1], "worsened");
+        words.dedup();
+        assert!(words.len() == 4 && !words.contains(&verdict("nothing of ours").words), "{words:?}");
+    }
+
+    #[test]
+    fn a_change_is_told_in_its_measures_unit() {
+        assert_eq!(change("psi", -10.0), "−10.0 %");
+        assert!(change("a_star", -1.5).starts_with("−1.5 ") && !change("a_star", -1.5).contains('%'));
+    }
 
     #[test]
     fn numbers_carry_their_sign() {

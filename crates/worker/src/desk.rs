@@ -209,6 +209,7 @@ impl Desk {
             baseline_bytes: run.baseline.bytes,
             itself: run.is_baseline,
             pictures: self.pictures.is_some(),
+            waits: Arc::clone(&run.waits),
         };
         let own = (fetched.bytes, job.facts.clone());
         let baseline = async { if run.is_baseline { Ok(own) } else { self.baseline(run).await } };
@@ -575,6 +576,7 @@ mod tests {
             baseline: photo.clone(),
             photo,
             is_baseline: true,
+            waits: Arc::default(),
         }
     }
 

@@ -63,7 +63,7 @@ impl Shift {
             let mut watch = Watch::new(&self.ledger, &self.desk, source);
             loop {
                 let open = watch.look(&halt, &tell).await?;
-                let is_over = self.drain && (open.unfinished() == 0 || self.crew.is_late());
+                let is_over = self.drain && open.unfinished() == 0 || self.crew.is_late();
                 if is_over || halt.is_cancelled() {
                     return Ok(open.unfinished() > 0 && !halt.is_cancelled());
                 }

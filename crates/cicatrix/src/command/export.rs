@@ -113,7 +113,7 @@ fn told(table: Table, rows: Result<u64, LedgerError>) -> anyhow::Result<()> {
 }
 
 /// A reader that has seen enough (`| head`) is no failure.
-fn quiet_pipe(result: Result<(), LedgerError>) -> anyhow::Result<()> {
+pub(crate) fn quiet_pipe(result: Result<(), LedgerError>) -> anyhow::Result<()> {
     match result {
         Err(LedgerError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::args::{ByArgs, FilterArgs, Global, JobsAction, PauseArgs, SelectArgs};
-use crate::command::export::{json as as_json, open_existing, open_to_change};
+use crate::command::export::{json as as_json, open_existing, open_to_change, quiet_pipe};
 use crate::command::run::plan_settings;
 use crate::config::Config;
 use crate::exit;
@@ -75,7 +75,7 @@ async fn list(filter: &FilterArgs, after: i64, limit: u32, settings: &Config, gl
     let most = if limit == 0 { u32::MAX } else { limit };
     if global.json {
         let mut lines = JsonLines::new(std::io::stdout());
-        ledger.list(&filter, after, most, &mut |line| lines.take(line)).await?;
+        quiet_pipe(ledger.list(&filter, after, most, &mut |line| lines.take(line)).await.map(|_| ()))?;
         return Ok(exit::DONE);
     }
     let mut sheet = Sheet::default();
@@ -224,7 +224,7 @@ pub(crate) async fn change(
         Verb::Cancel => ledger.cancel(&selection, &by).await?,
         Verb::Discard => ledger.dismiss(&selection, &by).await?,
     };
-    match n {
+    match n.len() {
         0 => out("No run was changed: there is none for which this can be done.")?,
         n => out(&format!("{n} runs {}.", verb.done()))?,
     }
@@ -262,6 +262,11 @@ async fn confirm(ledger: &Ledger, filter: &Filter, yes: bool, verb: Verb) -> any
 
 async fn pause(args: &PauseArgs, settings: &Config) -> anyhow::Result<u8> {
     let ledger = open_to_change(&settings.db).await?;
+    if let Some(clinic) = &args.clinic
+        && ledger.patients(Some(clinic.as_str()), "", None, 1).await?.is_empty()
+    {
+        return Err(exit::bad_input(format!("this ledger has no clinic {clinic}")));
+    }
     ledger.pause(args.clinic.as_ref(), &(&args.by).into()).await?;
     tell_pauses(&ledger.pauses().await?)?;
     Ok(exit::DONE)

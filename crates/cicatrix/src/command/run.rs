@@ -19,7 +19,7 @@ use cicatrix_worker::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use self::report::{code, report};
+use self::report::{code, code_of, report};
 use self::shown::Shown;
 use crate::args::{Global, RunArgs, ScanArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::config::Config;
@@ -85,21 +85,30 @@ pub(crate) async fn night(
 
 /// Works on what was planned.
 pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
+    // Before anything is waited for: as process 1 it would not be ended else.
+    let stop = stopped_by_signals();
     let settings = &settings.with(&args.work)?;
     let source = open(&args.source).await?;
     source.check().await?;
     let place = source.identity();
     let meter = Meter::default();
     let desk = desk(settings, source, &args.work.out, &meter).await?;
-    let ledger = patiently(|| Ledger::open(&settings.db)).await.with_context(|| database(settings))?;
-    let crew = crew(&args.work, settings)?;
+    let opened = tokio::select! {
+        opened = patiently(|| Ledger::open(&settings.db)) => opened,
+        () = stop.cancelled() => return Ok(exit::DONE),
+    };
+    let ledger = opened.with_context(|| database(settings))?;
+    let mut crew = crew(&args.work, settings)?;
+    if !args.drain && args.work.deadline.is_none() {
+        // It lives through many nights.
+        crew.deadline = None;
+    }
     if let Some(address) = args.listen {
         let source = patiently(|| ledger.source(&place)).await?;
         let (own, schedule, typed) = (settings.clone(), crew.schedule.clone(), args.work.deadline.clone());
         let deadline = move || own.ends(typed.as_ref(), &schedule, Timestamp::now()).ok().flatten();
         listen(address, meter, ledger.clone(), desk.clone(), source, Box::new(deadline)).await?;
     }
-    let stop = stopped_by_signals();
     let shown = Shown::new(global);
     let shift = Shift { ledger, desk, crew, place, drain: args.drain };
     let (ending, counts) = shift.run(stop, |p| shown.tell(p)).await?;
@@ -116,6 +125,7 @@ pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global
     Ok(match ending {
         Ending::Interrupted if args.drain => exit::INTERRUPTED,
         Ending::Late => exit::LATE,
+        Ending::Done if args.drain => code_of(&counts),
         Ending::Done | Ending::Interrupted => exit::DONE,
     })
 }
@@ -143,10 +153,12 @@ fn database(settings: &Config) -> String {
 /// Named by the machine and the process, so that ops find it.
 fn crew(args: &WorkArgs, settings: &Config) -> anyhow::Result<Crew> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // In a container the process is always number 1, and comes again under the same name of the machine.
+    let begun = Timestamp::now().as_second() & 0xffff;
     let schedule = settings.schedule(args.now)?;
     Ok(Crew {
         workers: settings.workers(),
-        name: format!("{host}-{}", std::process::id()),
+        name: format!("{host}-{}-{begun:04x}", std::process::id()),
         deadline: settings.ends(args.deadline.as_ref(), &schedule, Timestamp::now())?,
         schedule,
     })

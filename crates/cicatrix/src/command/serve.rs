@@ -37,10 +37,15 @@ pub(crate) async fn serve(args: &ServeArgs, settings: &Config) -> anyhow::Result
         user: std::env::var("USER").unwrap_or_else(|_| "dashboard".to_owned()),
         deadline: Box::new(move || own.ends(None, &schedule, Timestamp::now()).ok().flatten()),
     };
-    let listener = TcpListener::bind(args.bind).await.with_context(|| format!("cannot listen on {}", args.bind))?;
+    let listener = TcpListener::bind(args.bind)
+        .await
+        .map_err(|error| exit::bad_config(format!("cannot listen on {}: {error}", args.bind)))?;
     let address = listener.local_addr()?;
     let token = token.map_or(String::new(), |token| format!("?token={token}"));
     out(&format!("The dashboard is at http://{address}/{token}\nCtrl-C stops it."))?;
+    if !address.ip().is_loopback() {
+        out("It speaks no TLS: put a proxy before it that does, or passwords and photos can be read on their way.")?;
+    }
     serve_pages(listener, access, ledger, pictures, shown, stopped_by_signals()).await?;
     Ok(exit::DONE)
 }

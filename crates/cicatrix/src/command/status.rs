@@ -80,7 +80,9 @@ fn summary(tonight: &Tonight, settings: &Config, now: Timestamp) -> anyhow::Resu
             None => "nothing has ended in the last ten minutes".to_owned(),
         };
         let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
-        let late = |deadline| tonight.pace.eta().is_none_or(|eta| eta > deadline);
+        // What is held does not move, and is not late for that.
+        let moves = counts.ready + counts.running > 0;
+        let late = |deadline| moves && tonight.pace.eta().is_none_or(|eta| eta > deadline);
         let deadline = deadline.map_or(String::new(), |deadline| {
             format!("; deadline {}{}", local(deadline), if late(deadline) { ", WILL BE MISSED" } else { "" })
         });

@@ -32,7 +32,7 @@ async fn lists_go_on_from_the_last_number_and_leave_and_come_back() {
     drain(&ledger, Fake::new(|run| Act::Answer(Ok(if run.is_baseline { measured(run) } else { blurred() })))).await;
     let page = async |before, most| {
         let page = Page { table: Table::Retakes, matching: vec![("reason", "blur")], before, most };
-        ledger.page(&page).await.unwrap().rows().filter_map(|row| row.int("run_id")).collect::<Vec<_>>()
+        ledger.page(&page).await.unwrap().0.rows().filter_map(|row| row.int("run_id")).collect::<Vec<_>>()
     };
     let all = page(None, 100).await;
     assert!(all.len() >= 2 && all.is_sorted_by(|a, b| a > b), "{all:?}");
@@ -44,9 +44,10 @@ async fn lists_go_on_from_the_last_number_and_leave_and_come_back() {
         ledger.matching_named(&all).await.unwrap(),
         [("not_measurable".into(), Some("blur".into()), all.len() as i64)]
     );
-    assert_eq!(ledger.dismiss(&one, &by()).await.unwrap(), 1);
+    assert_eq!(ledger.dismiss(&one, &by()).await.unwrap(), [all[0]]);
     assert_eq!(page(None, 100).await, all[1..]);
-    assert_eq!((ledger.restore(&one, &by()).await.unwrap(), ledger.restore(&one, &by()).await.unwrap()), (1, 0));
+    assert_eq!(ledger.restore(&one, &by()).await.unwrap(), [all[0]]);
+    assert_eq!(ledger.restore(&one, &by()).await.unwrap(), Vec::<i64>::new());
     assert_eq!(page(None, 100).await, all);
 
     let unknown = Page { table: Table::Retakes, matching: vec![("nothing", "x")], before: None, most: 1 };

@@ -11,7 +11,7 @@ use crate::Shared;
 use crate::pages::tonight::advice;
 use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
 use crate::problem::Problem;
-use crate::words::{clock, escaped};
+use crate::words::{clock, escaped, moment};
 
 /// Which runs, as an address or a form says it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,7 +23,6 @@ pub(crate) struct Asked {
     /// Hours.
     pub(crate) older: Option<String>,
     pub(crate) after: Option<i64>,
-    pub(crate) done: Option<String>,
 }
 
 impl Asked {
@@ -76,7 +75,6 @@ struct JobsPage {
     reasons: Vec<&'static str>,
     runs: Vec<Line>,
     next: Option<String>,
-    done: Option<String>,
 }
 
 struct Group {
@@ -124,6 +122,7 @@ pub(crate) async fn show(
             ("reason", reason.as_deref()),
             ("clinic", asked(wanted.clinic.as_ref())),
             ("night", asked(wanted.night.as_ref())),
+            ("older", asked(wanted.older.as_ref())),
         ]),
         state,
         reason,
@@ -136,7 +135,6 @@ pub(crate) async fn show(
         reasons: cicatrix_model::Reason::ALL.iter().map(|reason| reason.code()).collect(),
         runs: sheet.rows().map(line).collect(),
         next,
-        done: asked(wanted.done.as_ref()).map(str::to_owned),
         asked: wanted,
         shell: visitor.shell(&dashboard, "jobs", "Jobs"),
     };
@@ -180,6 +178,9 @@ struct JobPage {
     said: &'static str,
     detail: String,
     address: String,
+    /// Since when it is off the lists.
+    dismissed: Option<String>,
+    is_open: bool,
     facts: Vec<(String, String)>,
     gate: Vec<Reading>,
     events: Vec<Happened>,
@@ -211,8 +212,8 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let number = run.to_string();
     let of_run = |table| Page { table, matching: vec![("run_id", number.as_str())], before: None, most: 500 };
-    let photos = dashboard.ledger.page(&of_run(Table::Photos)).await?;
-    let events = dashboard.ledger.page(&of_run(Table::Events)).await?;
+    let (photos, _) = dashboard.ledger.page(&of_run(Table::Photos)).await?;
+    let (events, _) = dashboard.ledger.page(&of_run(Table::Events)).await?;
     let row = photos.rows().next();
     if row.is_none() && events.is_empty() {
         return Err(Problem::not_found(format!("there is no run {run}")));
@@ -224,6 +225,8 @@ pub(crate) async fn one(
         run,
         said: advice(&text("reason")).unwrap_or_default(),
         detail: text("detail"),
+        dismissed: row.and_then(|row| row.text("dismissed_at")).map(clock),
+        is_open: text("state").parse::<RunState>().is_ok_and(RunState::is_unfinished),
         address: format!("/patients/{}/{}", escaped(&text("clinic_id")), escaped(&text("patient_id"))),
         facts: facts
             .iter()
@@ -252,7 +255,7 @@ pub(crate) fn pictures(row: SheetRow<'_>) -> Vec<String> {
 fn happened(row: SheetRow<'_>) -> Happened {
     let text = |name| row.text(name).unwrap_or_default().to_owned();
     Happened {
-        at: row.text("at").unwrap_or_default().replace('T', " ").trim_end_matches('Z').to_owned(),
+        at: row.text("at").map(moment).unwrap_or_default(),
         kind: text("kind"),
         worker: text("worker"),
         who: text("who"),

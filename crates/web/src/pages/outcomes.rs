@@ -35,7 +35,8 @@ struct OutcomesPage {
     choices: [(&'static str, &'static str); 5],
     clinic: String,
     groups: Vec<Group>,
-    suppressed: usize,
+    /// Groups that are left out whole, and sessions of those that are shown.
+    suppressed: (usize, usize),
     responders: String,
     response: Vec<(f64, String)>,
     n_patients: usize,
@@ -132,19 +133,21 @@ fn by_patient(outcomes: &[Outcome], by: &str) -> Patients {
     patients
 }
 
-fn groups(patients: &Patients) -> (Vec<Group>, usize) {
+fn groups(patients: &Patients) -> (Vec<Group>, (usize, usize)) {
     let mut means: Vec<(&String, Vec<chart::Mean>)> = Vec::new();
-    let mut suppressed = 0;
+    let mut suppressed = (0, 0);
     for (name, patients) in patients {
         let mut by_session: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
         for (session, value) in patients.values().flatten() {
             by_session.entry(*session).or_default().push(value.value());
         }
+        let all = by_session.len();
         let shown: Vec<chart::Mean> =
             by_session.into_iter().filter_map(|(session, values)| mean(session, &values)).collect();
         if shown.is_empty() {
-            suppressed += 1;
+            suppressed.0 += 1;
         } else {
+            suppressed.1 += all - shown.len();
             means.push((name, shown));
         }
     }
@@ -243,10 +246,15 @@ fn sql(by: &str, clinic: Option<&str>) -> String {
     let clinic =
         clinic.map_or(String::new(), |clinic| format!("\n   AND c.clinic_id = '{}'", clinic.replace('\'', "''")));
     format!(
-        "SELECT {column} AS group_name, c.session_no, c.clinic_id, c.patient_id, c.view, c.region, c.change_pct\n  FROM v_changes c\n  \
-         JOIN v_sessions s USING (clinic_id, patient_id, session)\n WHERE c.measure = 'psi' AND c.endpoint_eligible = 1\n   \
-         AND s.is_baseline = 0{clinic};\n-- then: mean of ln(1 + change_pct / 100) by patient and session_no; mean and t interval over \
-         patients;\n-- back by 100 (exp(x) - 1)"
+        "SELECT {column} AS group_name, COALESCE(c.session_no, s.place) AS session_no, c.clinic_id, c.patient_id, c.view,
+       c.region, c.change_pct
+  FROM v_changes c
+  JOIN (SELECT v_sessions.*, ROW_NUMBER() OVER (PARTITION BY clinic_id, patient_id ORDER BY session) - 1 AS place
+          FROM v_sessions) s
+    ON s.clinic_id = c.clinic_id AND s.patient_id = c.patient_id AND s.session = c.session
+ WHERE c.measure = 'psi' AND c.endpoint_eligible = 1 AND s.is_baseline = 0{clinic};
+-- then: mean of ln(1 + change_pct / 100) by patient and session_no; mean and t interval over patients;
+-- back by 100 (exp(x) - 1)"
     )
 }
 

@@ -20,7 +20,8 @@ pub(crate) struct Asked {
     region: Option<String>,
     /// The session that is laid over the baseline.
     session: Option<String>,
-    done: Option<String>,
+    /// A baseline was chosen a moment ago.
+    chosen: Option<String>,
 }
 
 #[derive(Template)]
@@ -38,7 +39,7 @@ struct PatientPage {
     pair: Option<Pair>,
     slope: Option<String>,
     csv: String,
-    done: Option<String>,
+    was_chosen: bool,
 }
 
 /// One of several to look at.
@@ -123,12 +124,16 @@ pub(crate) async fn show(
         regions: choices(&regions, &region, |name| {
             format!("{address}?{}", query(&[("view", Some(&view)), ("region", Some(name))]))
         }),
-        trend: chart::trend(&format!("Change of scar contrast of {patient}, {view}, {region}"), &points),
+        trend: chart::trend(
+            &format!("Change of scar contrast of {patient}, {view}, {region}"),
+            &points,
+            &sessions.rows().filter_map(treatment).collect::<Vec<_>>(),
+        ),
         rows: changes.rows().filter(of_view).map(|row| change_line(row, &address)).collect(),
         sessions: sessions.rows().map(|row| session_line(row, &address)).collect(),
         slope: trends.rows().filter(of_view).find(|row| row.text("region") == Some(region.as_str())).and_then(slope),
         csv: query(&[("clinic_id", Some(&clinic)), ("patient_id", Some(&patient))]),
-        done: asked(wanted.done.as_ref()).map(str::to_owned),
+        was_chosen: wanted.chosen.is_some(),
         shell: visitor.shell(&dashboard, "patients", format!("Patient {patient}")),
         pair,
         region,
@@ -197,6 +202,13 @@ fn change_line(row: SheetRow<'_>, address: &str) -> ChangeLine {
         shots: row.int("n_shots").unwrap_or(0),
         is_eligible: row.int("endpoint_eligible") == Some(1),
     }
+}
+
+/// The day of a treatment, and what it was.
+fn treatment(row: SheetRow<'_>) -> Option<(f64, String)> {
+    let what = row.text("modality")?;
+    let depth = row.real("needle_depth_mm").map_or(String::new(), |depth| format!(", {depth} mm"));
+    Some((row.real("days_since_baseline")?, format!("{what}{depth}, {}", row.text("session_date")?)))
 }
 
 fn session_line(row: SheetRow<'_>, address: &str) -> SessionLine {

@@ -3,21 +3,22 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use cicatrix_ledger::{SheetRow, Table};
+use cicatrix_ledger::{Page, SheetRow, Table};
 use serde::Deserialize;
 
 use crate::Shared;
-use crate::pages::{Shell, Visitor, asked, html, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
 use crate::problem::Problem;
 use crate::words::clock;
 
-/// Files that are shown; the table has all.
-const SHOWN: usize = 500;
+/// Objects of no session that are shown; the table has all.
+const STRAYS: u32 = 100;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     clinic: Option<String>,
     reason: Option<String>,
+    before: Option<i64>,
 }
 
 #[derive(Template)]
@@ -28,18 +29,24 @@ struct QuarantinePage {
     reason: String,
     groups: Vec<Group>,
     files: Vec<File>,
-    total: usize,
+    /// Objects of no session: name, and what is wrong with it.
+    strays: Vec<(String, String)>,
+    total: i64,
     csv: String,
+    next: Option<String>,
+    /// This list, to come back to.
+    here: String,
 }
 
 struct Group {
     reason: String,
     advice: String,
-    n: usize,
+    n: i64,
+    address: String,
 }
 
 struct File {
-    run: Option<i64>,
+    run: i64,
     clinic: String,
     key: String,
     reason: String,
@@ -54,31 +61,34 @@ pub(crate) async fn show(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let (clinic, reason) = (asked(filter.clinic.as_ref()), asked(filter.reason.as_ref()));
-    let matching: Vec<(&str, &str)> = [("clinic_id", clinic), ("reason", reason)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
-    let sheet = dashboard.ledger.sheet(Table::Quarantine, &matching).await?;
-    let mut groups: Vec<Group> = Vec::new();
-    for row in sheet.rows() {
-        let reason = row.text("reason").unwrap_or_default();
-        match groups.iter_mut().find(|group| group.reason == reason) {
-            Some(group) => group.n += 1,
-            None => groups.push(Group {
-                reason: reason.to_owned(),
-                advice: row.text("advice").unwrap_or_default().to_owned(),
-                n: 1,
-            }),
-        }
-    }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.n));
+    let ledger = &dashboard.ledger;
+    let group = |(reason, advice, n): (String, String, i64)| Group {
+        address: query(&[("clinic", clinic), ("reason", Some(&reason))]),
+        reason,
+        advice,
+        n,
+    };
+    let groups: Vec<Group> = ledger.quarantined_by_reason(clinic, reason).await?.into_iter().map(group).collect();
+    let matching =
+        [("clinic_id", clinic), ("reason", reason)].into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let page = Page { table: Table::Quarantine, matching: matching.collect(), before: filter.before, most: ROWS };
+    let (sheet, next) = ledger.page(&page).await?;
+    let strays = match clinic {
+        // They belong to none.
+        Some(_) => Vec::new(),
+        None => ledger.strays(reason, STRAYS).await?,
+    };
+    let own = [("clinic", clinic), ("reason", reason)];
     let page = QuarantinePage {
         clinic: clinic.unwrap_or_default().to_owned(),
         reason: reason.unwrap_or_default().to_owned(),
+        total: groups.iter().map(|group| group.n).sum(),
         groups,
-        total: sheet.len(),
-        files: sheet.rows().take(SHOWN).map(file).collect(),
+        files: sheet.rows().map(file).collect(),
+        strays,
         csv: query(&[("clinic_id", clinic), ("reason", reason)]),
+        next: next.map(|next| query(&[own[0], own[1], ("before", Some(&next.to_string()))])),
+        here: format!("/quarantine?{}", query(&own)),
         shell: visitor.shell(&dashboard, "quarantine", "Quarantine"),
     };
     Ok(html(&page))
@@ -87,7 +97,7 @@ pub(crate) async fn show(
 fn file(row: SheetRow<'_>) -> File {
     let text = |name| row.text(name).unwrap_or_default().to_owned();
     File {
-        run: row.int("run_id"),
+        run: row.int("run_id").unwrap_or(0),
         clinic: text("clinic_id"),
         key: text("object_key"),
         reason: text("reason"),

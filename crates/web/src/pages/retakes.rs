@@ -7,7 +7,7 @@ use cicatrix_ledger::{Page, SheetRow, Table};
 use serde::Deserialize;
 
 use crate::Shared;
-use crate::pages::{ROWS, Shell, Visitor, asked, html, next_before, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
 use crate::problem::Problem;
 use crate::words::escaped;
 
@@ -28,6 +28,8 @@ struct RetakesPage {
     retakes: Vec<Retake>,
     next: Option<String>,
     csv: String,
+    /// This list, to come back to.
+    here: String,
 }
 
 struct Retake {
@@ -59,11 +61,11 @@ pub(crate) async fn show(
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     let page = Page { table: Table::Retakes, matching, before: filter.before, most: ROWS };
-    let sheet = dashboard.ledger.page(&page).await?;
+    let (sheet, next) = dashboard.ledger.page(&page).await?;
     let runs: Vec<i64> = sheet.rows().filter_map(|row| row.int("run_id")).collect();
     let ghosts = dashboard.ledger.baseline_runs(&runs).await?;
     let with_pictures = dashboard.ledger.with_pictures(&runs).await?;
-    let next = next_before(&sheet, "run_id").map(|before| {
+    let next = next.map(|before| {
         let before = before.to_string();
         query(&[("clinic", clinic), ("reason", reason), ("before", Some(&before))])
     });
@@ -78,6 +80,7 @@ pub(crate) async fn show(
         reason: reason.unwrap_or_default().to_owned(),
         reasons: cicatrix_model::Reason::ALL.iter().filter(|r| !r.is_quarantine()).map(|r| r.code()).collect(),
         next,
+        here: format!("/retakes?{}", query(&[("clinic", clinic), ("reason", reason)])),
         csv: query(&[("clinic_id", clinic), ("reason", reason)]),
         retakes,
         shell: visitor.shell(&dashboard, "retakes", "Retakes"),

@@ -10,7 +10,7 @@ use crate::pages::jobs::{Reading, pictures, readings};
 use crate::pages::tonight::advice;
 use crate::pages::{Shell, Visitor, html};
 use crate::problem::Problem;
-use crate::words::{VerdictWords, escaped, interval, percent, state, verdict};
+use crate::words::{VerdictWords, escaped, state, verdict};
 
 #[derive(Template)]
 #[template(path = "session.html")]
@@ -47,6 +47,7 @@ struct Change {
     interval: String,
     verdict: VerdictWords,
     why: String,
+    advice: &'static str,
 }
 
 pub(crate) async fn show(
@@ -119,13 +120,18 @@ fn photo(row: SheetRow<'_>, has_pictures: bool) -> Photo {
 fn change(row: SheetRow<'_>) -> Change {
     let text = |name| row.text(name).unwrap_or_default().to_owned();
     let real = |name| row.real(name);
+    let told = |value| crate::words::change(row.text("measure").unwrap_or_default(), value);
     Change {
         view: text("view"),
         region: text("region"),
         measure: text("measure"),
-        change: real("change_pct").map(percent).unwrap_or_default(),
-        interval: real("ci95_lo").zip(real("ci95_hi")).map(|(low, high)| interval(low, high)).unwrap_or_default(),
+        change: real("change_pct").map(told).unwrap_or_default(),
+        interval: real("ci95_lo")
+            .zip(real("ci95_hi"))
+            .map(|(low, high)| format!("{} to {}", told(low), told(high)))
+            .unwrap_or_default(),
         verdict: verdict(row.text("verdict").unwrap_or_default()),
         why: text("reason"),
+        advice: row.text("reason").and_then(advice).unwrap_or_default(),
     }
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use cicatrix_ledger::{Colleague, Counts, Page, Table, Tonight};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -27,14 +27,33 @@ const LIVE: Duration = Duration::from_secs(2);
 struct TonightPage {
     shell: Shell,
     counts: Counts,
+    lists: Lists,
     clinics: Vec<ClinicLine>,
     reasons: Vec<ReasonLine>,
     warnings: Vec<String>,
     pauses: Vec<PauseLine>,
     pace: String,
     nights: String,
-    n_nights: usize,
     night_rows: Vec<NightLine>,
+}
+
+/// Photos on the lists, which nobody has taken off them; what waits for a better baseline is on none.
+struct Lists {
+    retakes: i64,
+    quarantined: i64,
+    failed: i64,
+}
+
+impl Lists {
+    fn of(tonight: &Tonight) -> Self {
+        let of = |wanted: &str| {
+            let own = tonight.reasons.iter().filter(|(state, reason, _)| {
+                state == wanted && reason.as_deref() != Some(cicatrix_model::Reason::BaselineNotMeasurable.code())
+            });
+            own.map(|(_, _, n)| n).sum()
+        };
+        Self { retakes: of("not_measurable"), quarantined: of("quarantined"), failed: of("failed") }
+    }
 }
 
 struct ClinicLine {
@@ -74,6 +93,7 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
     let bars: Vec<chart::Bar> = nights.iter().rev().map(bar).collect();
     let page = TonightPage {
         counts: tonight.counts,
+        lists: Lists::of(&tonight),
         clinics: clinics(&tonight),
         reasons: reasons(&tonight),
         warnings: warnings(&dashboard, &tonight, now),
@@ -89,7 +109,6 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
             .collect(),
         pace: pace(&dashboard, &tonight),
         nights: chart::nights(&bars),
-        n_nights: nights.len(),
         night_rows: nights,
         shell: visitor.shell(&dashboard, "tonight", "Tonight"),
     };
@@ -97,7 +116,8 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
 }
 
 pub(crate) async fn nights(dashboard: &Dashboard, most: u32) -> Result<Vec<NightLine>, Problem> {
-    let sheet = dashboard.ledger.page(&Page { table: Table::Nights, matching: vec![], before: None, most }).await?;
+    let (sheet, _) =
+        dashboard.ledger.page(&Page { table: Table::Nights, matching: vec![], before: None, most }).await?;
     let line = |row: cicatrix_ledger::SheetRow<'_>| NightLine {
         number: row.int("night_id").unwrap_or(0),
         source: row.text("source").unwrap_or_default().to_owned(),
@@ -188,6 +208,8 @@ fn warnings(dashboard: &Dashboard, tonight: &Tonight, now: Timestamp) -> Vec<Str
 
 /// Counts, every two seconds, for pages that show them.
 pub(crate) async fn live(State(dashboard): State<Shared>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    // Without an end of its own it would keep the program from ending.
+    let stop = dashboard.stop.clone();
     let stream = futures::stream::unfold((dashboard, true), |(dashboard, is_first)| async move {
         if !is_first {
             tokio::time::sleep(LIVE).await;
@@ -201,14 +223,14 @@ pub(crate) async fn live(State(dashboard): State<Shared>) -> Sse<impl Stream<Ite
         };
         Some((Ok(event), (dashboard, false)))
     });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Sse::new(stream.take_until(stop.cancelled_owned())).keep_alive(KeepAlive::default())
 }
 
 fn told(dashboard: &Dashboard, tonight: &Tonight) -> Value {
-    let counts = &tonight.counts;
+    let (counts, lists) = (&tonight.counts, Lists::of(tonight));
     json!({
         "open": counts.unfinished(), "running": counts.running, "measured": counts.measured,
-        "not_measurable": counts.not_measurable, "quarantined": counts.quarantined, "failed": counts.failed,
+        "not_measurable": lists.retakes, "quarantined": lists.quarantined, "failed": lists.failed,
         "pace": pace(dashboard, tonight),
     })
 }

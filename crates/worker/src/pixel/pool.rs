@@ -5,7 +5,8 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct PixelJob {
     pub baseline_bytes: u64,
     pub itself: bool,
     pub pictures: bool,
+    /// True while it waits for a place and for memory.
+    pub waits: Arc<AtomicBool>,
 }
 
 /// What came back.
@@ -116,6 +119,7 @@ impl PixelPool {
     where
         F: Future<Output = anyhow::Result<(Bytes, PhotoFacts)>>,
     {
+        job.waits.store(true, Ordering::SeqCst);
         let _place = self.places.acquire().await.map_err(|e| PixelError::Bug(e.to_string()))?;
         let assessed = self.within_budget(job, baseline).await;
         if let Err(error) = &assessed {
@@ -138,6 +142,7 @@ impl PixelPool {
             Some(bytes) => Some(self.budget.hold(bytes).await),
             None => None,
         };
+        job.waits.store(false, Ordering::SeqCst);
         let mut worker = match self.take(&job.reference) {
             Some(worker) => worker,
             None => self.spawn().await.map_err(cannot_start)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cicatrix_ledger::{State, without_password};
+use cicatrix_ledger::{Counts, State, without_password};
 use cicatrix_worker::{Ending, Summary};
 use serde_json::{Value, json};
 
@@ -18,19 +18,31 @@ pub(super) fn code(summary: &Summary) -> u8 {
     } else if summary.ending == Ending::Late {
         exit::LATE
     } else if counts.failed > 0 {
-        exit::BUG
+        code_of(counts)
     } else if !summary.refused.is_empty() {
         exit::BAD_CONFIG
     } else if !summary.unseen.is_empty() {
         exit::NOT_PERMITTED
     } else if summary.is_emptied {
         exit::UNAVAILABLE
-    } else if counts.quarantined > 0 || !summary.bad_keys.is_empty() {
+    } else if !summary.bad_keys.is_empty() {
         exit::QUARANTINED
-    } else if counts.not_measurable > 0 || summary.refused_regions > 0 || !summary.problems.is_empty() {
+    } else if code_of(counts) != exit::DONE {
+        code_of(counts)
+    } else if summary.refused_regions > 0 || !summary.problems.is_empty() {
         exit::RETAKES
     } else {
         exit::DONE
+    }
+}
+
+/// What the photos alone say.
+pub(super) fn code_of(counts: &Counts) -> u8 {
+    match counts {
+        counts if counts.failed > 0 => exit::BUG,
+        counts if counts.quarantined > 0 => exit::QUARANTINED,
+        counts if counts.not_measurable > 0 => exit::RETAKES,
+        _ => exit::DONE,
     }
 }
 
