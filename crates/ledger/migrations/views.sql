@@ -82,23 +82,23 @@ CREATE VIEW v_sessions AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, s.is_baseline,
        s.day_number - b.day_number AS days_since_baseline,
        s.days_since_treatment, s.sessions_before, s.modality, s.device, s.needle_depth_mm, s.fitzpatrick,
-       COUNT(p.photo_id) AS n_photos,
+       COUNT(CASE WHEN p.gone_at IS NULL OR r.run_id IS NOT NULL THEN p.photo_id END) AS n_photos,
        COALESCE(SUM(CASE WHEN r.state = 'measured' THEN 1 ELSE 0 END), 0) AS n_measured,
        COALESCE(SUM(CASE WHEN r.state = 'not_measurable' THEN 1 ELSE 0 END), 0) AS n_not_measurable,
        COALESCE(SUM(CASE WHEN r.state = 'quarantined' THEN 1 ELSE 0 END), 0) AS n_quarantined,
        COALESCE(SUM(CASE WHEN r.state IN ('failed', 'cancelled') THEN 1 ELSE 0 END), 0) AS n_failed,
-       COUNT(p.photo_id) - COALESCE(SUM(CASE WHEN r.state IN (
+       COUNT(CASE WHEN p.gone_at IS NULL OR r.run_id IS NOT NULL THEN p.photo_id END) - COALESCE(SUM(CASE WHEN r.state IN (
            'measured', 'not_measurable', 'quarantined', 'failed', 'cancelled') THEN 1 ELSE 0 END), 0)
            AS n_unfinished,
        s.problem_reason, s.problem_detail, s.gone_at, o.location AS source
   FROM session s
   LEFT JOIN source o ON o.source_id = s.source_id
   LEFT JOIN session b ON b.clinic_id = s.clinic_id AND b.patient_id = s.patient_id AND b.is_baseline = 1
-  LEFT JOIN (
-      photo p LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
-  ) ON p.session_id = s.session_id AND p.is_current = 1 AND (p.gone_at IS NULL OR r.run_id IS NOT NULL)
- GROUP BY s.session_id, b.session_id, o.source_id
-HAVING s.gone_at IS NULL OR COUNT(p.photo_id) > 0;
+  LEFT JOIN photo p ON p.session_id = s.session_id AND p.is_current = 1
+  LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+-- By names too, though the id is enough: SQLite then looks only at the patient that is asked for.
+ GROUP BY s.clinic_id, s.patient_id, s.session, s.session_id, b.session_id, o.source_id
+HAVING s.gone_at IS NULL OR COUNT(CASE WHEN p.gone_at IS NULL OR r.run_id IS NOT NULL THEN p.photo_id END) > 0;
 
 -- A photo that is gone stays current; without a current run it is not shown.
 CREATE VIEW v_photos AS

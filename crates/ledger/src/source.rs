@@ -70,11 +70,7 @@ impl Ledger {
             hand_over(self, &mut tx, *session_id, to).await?;
         }
         query("DELETE FROM turn WHERE source_id = $1").bind(from.0).execute(&mut tx).await?;
-        query("UPDATE worker SET source_id = $2 WHERE source_id = $1")
-            .bind(from.0)
-            .bind(to.0)
-            .execute(&mut tx)
-            .await?;
+        query("UPDATE worker SET source_id = $2 WHERE source_id = $1").bind(from.0).bind(to.0).execute(&mut tx).await?;
         // What its last sweep set aside is no longer told.
         query("DELETE FROM source WHERE source_id = $1").bind(from.0).execute(&mut tx).await?;
         tx.commit().await?;
