@@ -95,6 +95,7 @@ fn of_ledger(error: &LedgerError) -> u8 {
         LedgerError::Corrupt(_)
         | LedgerError::Schema { .. }
         | LedgerError::NoSuchRun(_)
+        | LedgerError::NoSuchClinic(_)
         | LedgerError::NoSuchSession { .. }
         | LedgerError::NoSuchSource { .. }
         | LedgerError::OtherSource { .. } => BAD_INPUT,

@@ -50,6 +50,8 @@ pub enum LedgerError {
         "clinic={clinic}/patient={patient} has no session {session}: 'cicatrix export sessions' shows what there is"
     )]
     NoSuchSession { clinic: ClinicId, patient: PatientId, session: SessionKey },
+    #[error("the ledger has no clinic {0}")]
+    NoSuchClinic(ClinicId),
     #[error("the ledger knows no source '{given}', only {}", known.join(", "))]
     NoSuchSource { given: String, known: Vec<String> },
     /// The patient is listed by two sources.

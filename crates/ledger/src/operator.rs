@@ -158,8 +158,14 @@ impl Ledger {
         filter.bind(query_scalar(sql)).fetch_all(&self.pool).await
     }
 
-    /// Begins no photo of a clinic, or of any, until [`Ledger::resume`]; what is in work is finished.
+    /// Begins no photo of a clinic, or of any, until [`Ledger::resume`]; what is in work is finished. A clinic that is not there is an
+    /// error: it would be a typing mistake that looks like a pause.
     pub async fn pause(&self, clinic: Option<&ClinicId>, by: &By) -> Result<(), LedgerError> {
+        if let Some(clinic) = clinic
+            && self.patients(Some(clinic.as_str()), "", None, 1).await?.is_empty()
+        {
+            return Err(LedgerError::NoSuchClinic(clinic.clone()));
+        }
         let mut tx = self.begin().await?;
         query(
             "INSERT INTO pause (clinic_id, paused_at, who, why) VALUES ($1, $2, $3, $4)

@@ -53,7 +53,9 @@ impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         let text = error.to_string();
         match error {
-            LedgerError::NoSuchRun(_) | LedgerError::NoSuchSession { .. } => Self::not_found(text),
+            LedgerError::NoSuchRun(_) | LedgerError::NoSuchClinic(_) | LedgerError::NoSuchSession { .. } => {
+                Self::not_found(text)
+            }
             LedgerError::Unavailable(_) | LedgerError::Locked(_) | LedgerError::Full(_) => Self::unavailable(text),
             LedgerError::ReadOnly(_) => Self::refused(text),
             _ => {

@@ -262,11 +262,6 @@ async fn confirm(ledger: &Ledger, filter: &Filter, yes: bool, verb: Verb) -> any
 
 async fn pause(args: &PauseArgs, settings: &Config) -> anyhow::Result<u8> {
     let ledger = open_to_change(&settings.db).await?;
-    if let Some(clinic) = &args.clinic
-        && ledger.patients(Some(clinic.as_str()), "", None, 1).await?.is_empty()
-    {
-        return Err(exit::bad_input(format!("this ledger has no clinic {clinic}")));
-    }
     ledger.pause(args.clinic.as_ref(), &(&args.by).into()).await?;
     tell_pauses(&ledger.pauses().await?)?;
     Ok(exit::DONE)

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::words::clock;
 
 /// Objects of no session that are shown; the table has all.
-const STRAYS: u32 = 100;
+pub(crate) const STRAYS: u32 = 100;
 
 #[derive(Deserialize)]
 pub(crate) struct Asked {
