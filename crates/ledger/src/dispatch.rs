@@ -20,6 +20,8 @@ const READY_PER_WORKER: usize = 2;
 /// How often it is looked at whether clinics are held, when there is no room anyway.
 const LOOK: Duration = Duration::from_secs(1);
 const WARN: Duration = Duration::from_secs(600);
+/// How often it is said again which clinics are held: a worker with other windows may have begun their photos meanwhile.
+const TELL: Duration = Duration::from_secs(60);
 /// How long a count of what waits is good for.
 const COUNTED: Duration = Duration::from_secs(30);
 
@@ -50,8 +52,8 @@ pub(crate) struct Dispatcher {
     enough: usize,
     /// What waits by clinic, and when it was counted.
     waiting: Option<(Instant, HashMap<String, i64>)>,
-    /// What was last written of clinics that are held.
-    told: Option<BTreeMap<String, Option<Held>>>,
+    /// What was last written of clinics that are held, and when.
+    told: Option<(Instant, BTreeMap<String, Option<Held>>)>,
     looked: Option<Instant>,
     /// When it was last said that what waits is not for this worker.
     warned: Option<Instant>,
@@ -98,7 +100,7 @@ impl Dispatcher {
         self.looked = Some(Instant::now());
         let clinics = self.clinics().await?;
         let held = self.held(&clinics).await?;
-        let is_news = self.told.as_ref() != Some(&held);
+        let is_news = self.is_news(&held);
         let can_go = clinics.iter().any(|(clinic, _)| held.get(clinic).is_some_and(Option::is_none));
         let is_for_work = has_room && can_go;
         if !is_news && !is_for_work {
@@ -118,12 +120,19 @@ impl Dispatcher {
             handed_out = self.hand_out(&mut tx, free.collect(), 2 * self.enough - ready).await?;
         }
         tx.commit().await?;
-        self.told = Some(held);
+        if is_news {
+            self.told = Some((Instant::now(), held));
+        }
         if is_for_work && handed_out == 0 && ready == 0 {
             self.warn_of_others();
         }
         tracing::trace!(handed_out, "runs were handed out");
         Ok(())
+    }
+
+    fn is_news(&self, held: &BTreeMap<String, Option<Held>>) -> bool {
+        let Some((at, told)) = &self.told else { return true };
+        told != held || at.elapsed() > TELL && held.values().any(Option::is_some)
     }
 
     /// What waits and is not for this worker was planned for another program or protocol, or its clinic has all that it may.
@@ -299,8 +308,9 @@ impl Dispatcher {
     async fn remember(&self, tx: &mut Tx, claims: &[Claim], clock: f64) -> Result<(), LedgerError> {
         for claim in claims.iter().filter(|claim| claim.runs.is_some()) {
             query(
+                // Its photos are begun, whatever a worker with other windows has said.
                 "INSERT INTO turn (source_id, clinic_id, served) VALUES ($1, $2, $3)
-                 ON CONFLICT (source_id, clinic_id) DO UPDATE SET served = excluded.served",
+                 ON CONFLICT (source_id, clinic_id) DO UPDATE SET served = excluded.served, held = NULL",
             )
             .bind(self.source.0)
             .bind(&claim.clinic)

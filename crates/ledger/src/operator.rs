@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::courier::Urgency;
 use crate::pages::listed;
+use crate::queries::{OPEN_STATES, SHOWN_STATE};
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
 use crate::sql::{Cell, On, Tx, query, query_as, query_scalar};
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, plan, read, series, written};
@@ -125,9 +126,21 @@ impl Ledger {
 
     /// How many current runs match, by state and reason.
     pub async fn matching(&self, filter: &Filter) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
-        let sql = filter.sql("SELECT r.state, r.reason, COUNT(*)");
+        // Those that have ended are counted on an index, without a look at whose turn it is.
+        let mut parts = vec![format!(
+            "{} AND r.state IN ({OPEN_STATES}) GROUP BY shown, r.reason",
+            filter.sql(&format!("SELECT {SHOWN_STATE} AS shown, r.reason, COUNT(*) AS n"))
+        )];
+        if !filter.state.is_some_and(State::is_unfinished) {
+            parts.push(format!(
+                "SELECT r.state AS shown, r.reason, COUNT(*) AS n FROM photo_run r
+                  WHERE r.is_current = 1{} AND r.state NOT IN ({OPEN_STATES}) GROUP BY r.state, r.reason",
+                filter.and()
+            ));
+        }
+        let parts = parts.join(" UNION ALL ");
         filter
-            .bind(query_as(format!("{sql} GROUP BY r.state, r.reason ORDER BY 3 DESC, 1, 2")))
+            .bind(query_as(format!("SELECT shown, reason, n FROM ({parts}) AS counted ORDER BY n DESC, shown, reason")))
             .fetch_all(&self.pool)
             .await
     }
@@ -345,16 +358,20 @@ impl Filter {
     /// A query over the current runs that match, up to its order. `scheduled` is what the views call a run that is ready
     /// while its clinic is held.
     fn sql(&self, select: &str) -> String {
-        let mut sql = format!(
+        format!(
             "{select}
                FROM photo_run r
                LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
-              WHERE r.is_current = 1"
-        );
-        for (index, (condition, _)) in self.conditions().into_iter().enumerate() {
-            sql.push_str(&format!(" AND {}", condition.replace("$n", &format!("${}", index + 1))));
-        }
-        sql
+              WHERE r.is_current = 1{}",
+            self.and()
+        )
+    }
+
+    fn and(&self) -> String {
+        let condition = |(index, (condition, _)): (usize, (&str, Cell))| {
+            format!(" AND {}", condition.replace("$n", &format!("${}", index + 1)))
+        };
+        self.conditions().into_iter().enumerate().map(condition).collect()
     }
 
     fn bind<T>(&self, query: crate::sql::Query<T>) -> crate::sql::Query<T> {

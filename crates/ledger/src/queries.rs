@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cicatrix_model::Reason;
 use futures::TryStreamExt;
 
-use crate::sql::{Cell, Query, Row, columns, query, query_as, query_scalar};
+use crate::sql::{Cell, Pool, Query, Row, columns, query, query_as, query_scalar};
 use crate::{Counts, Ledger, LedgerError, SourceId, now, read, to_json, written};
 
 /// A view that people read. Names and columns are part of the contract with scripts outside.
@@ -24,10 +24,13 @@ pub enum Table {
     Nights,
     Events,
     Actions,
+    Patients,
+    Workers,
+    Dictionary,
 }
 
 impl Table {
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 15] = [
         Table::Observations,
         Table::Changes,
         Table::Sessions,
@@ -40,6 +43,9 @@ impl Table {
         Table::Nights,
         Table::Events,
         Table::Actions,
+        Table::Patients,
+        Table::Workers,
+        Table::Dictionary,
     ];
 
     pub fn name(self) -> &'static str {
@@ -56,6 +62,9 @@ impl Table {
             Table::Nights => "nights",
             Table::Events => "events",
             Table::Actions => "actions",
+            Table::Patients => "patients",
+            Table::Workers => "workers",
+            Table::Dictionary => "dictionary",
         }
     }
 
@@ -76,6 +85,9 @@ impl Table {
             Table::Nights => "night_id",
             Table::Events => "event_id",
             Table::Actions => "action_id",
+            Table::Patients => "clinic_id, patient_id",
+            Table::Workers => "started_at, worker",
+            Table::Dictionary => "table_name, name",
         }
     }
 }
@@ -97,17 +109,44 @@ pub enum Line<'a> {
     Row(&'a [Cell]),
 }
 
-/// Open runs by state, as people see it: one that is ready while its clinic is held is scheduled.
-const OPEN: &str = "
-SELECT CASE WHEN g.waits = 1 AND t.held IS NOT NULL THEN 'scheduled' ELSE g.state END, CAST(SUM(g.n) AS BIGINT)
-  FROM (SELECT source_id, clinic_id, state, CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END AS waits,
-               COUNT(*) AS n
-          FROM photo_run
-         WHERE is_current = 1 AND state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
-           AND (CAST($1 AS BIGINT) IS NULL OR source_id = $1)
-         GROUP BY 1, 2, 3, 4) AS g
-  LEFT JOIN turn t ON t.source_id = g.source_id AND t.clinic_id = g.clinic_id
- GROUP BY 1";
+/// States without a verdict, as SQL lists them: their runs have an index of their own.
+pub(crate) const OPEN_STATES: &str = "'waiting_for_baseline', 'scheduled', 'ready', 'running'";
+
+/// What people see of a run `r` whose clinic's turn is `t`: one that is ready while its clinic is held is scheduled.
+pub(crate) const SHOWN_STATE: &str =
+    "CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND t.held IS NOT NULL THEN 'scheduled' ELSE r.state END";
+
+/// Open runs for which a condition holds, counted: `clinic_id`, `state` as people see it, `held`, which says why a clinic's
+/// photos are not begun, and `n`. Counted first, so that clinics are looked up and not runs.
+pub(crate) fn open_runs(condition: &str) -> String {
+    format!(
+        "SELECT r.clinic_id, {SHOWN_STATE} AS state, CASE WHEN r.state = 'ready' AND r.job_id IS NULL THEN t.held END AS held,
+                r.n
+           FROM (SELECT source_id, clinic_id, state, MIN(CASE WHEN state = 'ready' THEN job_id END) AS job_id, COUNT(*) AS n
+                   FROM photo_run
+                  WHERE is_current = 1 AND state IN ({OPEN_STATES}) AND {condition}
+                  GROUP BY source_id, clinic_id, state, CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END) AS r
+           LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id"
+    )
+}
+
+/// Open runs of a source or of all by state.
+fn open_by_state() -> String {
+    let open = open_runs("(CAST($1 AS BIGINT) IS NULL OR source_id = $1)");
+    format!("SELECT state, CAST(SUM(n) AS BIGINT) FROM ({open}) AS o GROUP BY state")
+}
+
+/// Conditions that each named column has a value, which is bound: numbers as they are, so that their index is used, and the rest
+/// as text, whatever it holds.
+pub(crate) fn holding(pool: &Pool, matching: &[(&str, &str)]) -> Vec<String> {
+    let condition = |(index, (column, value)): (usize, &(&str, &str))| match value.parse::<i64>() {
+        Ok(number) if *column == "run_id" => {
+            format!("{column} = {number} AND CAST(${} AS TEXT) IS NOT NULL", index + 1)
+        }
+        _ => format!("{} = ${}", pool.as_text(column), index + 1),
+    };
+    matching.iter().enumerate().map(condition).collect()
+}
 
 impl Ledger {
     /// Current runs by state, of a source or of all; in one statement, so that it is one state of the ledger.
@@ -118,14 +157,15 @@ impl Ledger {
                 AND state IN ('measured', 'not_measurable', 'quarantined', 'failed', 'cancelled', 'superseded')
               GROUP BY state
              UNION ALL
-             {OPEN}"
+             {}",
+            open_by_state()
         );
         counted(query_as(sql).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
     }
 
     /// Of these the open ones, which have an index of their own: it costs the same however much has ended.
     pub async fn open_counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
-        counted(query_as(OPEN).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
+        counted(query_as(open_by_state()).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
     }
 
     /// Regions on the retake list whose photos are measured otherwise.
@@ -160,11 +200,7 @@ impl Ledger {
     ) -> Result<u64, LedgerError> {
         let columns = self.has_columns(table, matching).await?;
         // Column names are the view's own, checked above; values are bound.
-        let mut conditions = Vec::new();
-        for (index, (column, _)) in matching.iter().enumerate() {
-            conditions.push(format!("{} = ${}", self.pool.as_text(column), index + 1));
-        }
-        let sql = select(table, &conditions.join(" AND "), table.order());
+        let sql = select(table, &holding(&self.pool, matching).join(" AND "), table.order());
         let statement = matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
         self.hand_over(&columns, statement, each).await
     }

@@ -4,6 +4,7 @@
 //! worker that has nothing to write notices that nothing can be written any more.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::sql::{Row, query, query_scalar};
 use crate::{Ledger, LedgerError, WorkSettings, now, written};
@@ -45,6 +46,14 @@ impl Colleague {
             oldest: row.get("oldest")?,
             started_at: row.get("started_at")?,
             seen_at: row.get("seen_at")?,
+        })
+    }
+
+    /// As machines read it.
+    pub fn json(&self) -> Value {
+        json!({
+            "worker": self.name, "version": self.program_version, "running": self.running, "slots": self.slots,
+            "since": self.oldest, "started_at": self.started_at, "seen_at": self.seen_at,
         })
     }
 

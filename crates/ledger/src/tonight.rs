@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use cicatrix_model::Measure;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::operator::Pause;
 use crate::pages::listed;
+use crate::queries::open_runs;
 use crate::sql::{query_as, query_scalar};
 use crate::{Colleague, Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
 
@@ -28,6 +30,51 @@ pub struct Tonight {
     pub pauses: Vec<Pause>,
     pub workers: Vec<Colleague>,
     pub pace: Pace,
+    /// How many sessions have which verdict, of the primary measure.
+    pub verdicts: Vec<(String, i64)>,
+}
+
+impl Tonight {
+    /// Whether anything is in work or may be begun: what is paused or waits for its window does not move.
+    pub fn moves(&self) -> bool {
+        let all_paused = self.pauses.iter().any(|pause| pause.clinic.is_none());
+        self.counts.running > 0 || self.counts.ready > 0 && !all_paused
+    }
+
+    /// When nothing is open any more at this pace; none while nothing moves.
+    pub fn eta(&self) -> Option<Timestamp> {
+        self.pace.eta().filter(|_| self.moves() || self.counts.unfinished() == 0)
+    }
+
+    /// Whether what moves will not be done by then. What is held does not move, and is not late for that.
+    pub fn is_late_for(&self, deadline: Timestamp) -> bool {
+        self.moves() && self.eta().is_none_or(|eta| eta > deadline)
+    }
+
+    /// As machines read it: `status --json` and the API.
+    pub fn json(&self, deadline: Option<Timestamp>) -> Value {
+        let reasons = self.reasons.iter().map(|(s, r, n)| json!({ "state": s, "reason": r, "n": n }));
+        let clinics = self
+            .clinics
+            .iter()
+            .map(|(clinic, own)| (clinic.clone(), json!({ "counts": own.counts, "held": own.held })));
+        let pauses = self.pauses.iter().map(|pause| {
+            json!({
+                "clinic": pause.clinic, "paused_at": pause.paused_at, "who": pause.by.who, "why": pause.by.why,
+            })
+        });
+        json!({
+            "counts": self.counts,
+            "clinics": clinics.collect::<serde_json::Map<_, _>>(),
+            "reasons": reasons.collect::<Value>(),
+            "verdicts": self.verdicts.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "pauses": pauses.collect::<Value>(),
+            "workers": self.workers.iter().map(Colleague::json).collect::<Value>(),
+            "per_minute": self.pace.per_minute,
+            "eta": self.eta(),
+            "deadline": deadline,
+        })
+    }
 }
 
 /// A clinic's open runs, and those that ended since.
@@ -41,7 +88,7 @@ pub struct ClinicTonight {
 /// How fast it goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Runs that ended, by minute, over the last ten or since the first of them.
+    /// Runs that ended, by minute, over the last ten or since the first of them was begun.
     pub per_minute: f64,
     /// Open runs.
     pub open: u64,
@@ -77,26 +124,20 @@ impl Ledger {
             counts,
             reasons,
             workers: self.colleagues().await?,
+            verdicts: self.verdicts().await?,
         })
     }
 
     async fn clinics_tonight(&self, since: Timestamp) -> Result<BTreeMap<String, ClinicTonight>, LedgerError> {
-        let rows: Vec<(Option<String>, String, Option<String>, i64)> = query_as(
-            "SELECT g.clinic_id,
-                    CASE WHEN g.waits = 1 AND t.held IS NOT NULL THEN 'scheduled' ELSE g.state END,
-                    CASE WHEN g.waits = 1 THEN t.held END, g.n
-               FROM (SELECT source_id, clinic_id, state,
-                            CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END AS waits, COUNT(*) AS n
-                       FROM photo_run
-                      WHERE is_current = 1 AND state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
-                      GROUP BY 1, 2, 3, 4) AS g
-               LEFT JOIN turn t ON t.source_id = g.source_id AND t.clinic_id = g.clinic_id
+        let rows: Vec<(Option<String>, String, Option<String>, i64)> = query_as(format!(
+            "SELECT clinic_id, state, held, n FROM ({}) AS o
              UNION ALL
              SELECT clinic_id, state, NULL, COUNT(*) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1
                 AND state || '' NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
               GROUP BY clinic_id, state",
-        )
+            open_runs("1 = 1")
+        ))
         .bind(written(since))
         .fetch_all(&self.pool)
         .await?;
@@ -109,8 +150,7 @@ impl Ledger {
         Ok(clinics)
     }
 
-    /// How many sessions have which verdict, of the primary measure.
-    pub async fn verdicts(&self) -> Result<Vec<(String, i64)>, LedgerError> {
+    async fn verdicts(&self) -> Result<Vec<(String, i64)>, LedgerError> {
         query_as("SELECT verdict, COUNT(*) FROM session_change WHERE measure = $1 GROUP BY verdict ORDER BY verdict")
             .bind(Measure::Psi.name())
             .fetch_all(&self.pool)
@@ -121,15 +161,16 @@ impl Ledger {
     pub async fn pace(&self, source: Option<SourceId>, open: u64) -> Result<Pace, LedgerError> {
         let at = Timestamp::now();
         let (ended, first): (i64, Option<String>) = query_as(
-            "SELECT COUNT(*), MIN(finished_at) FROM photo_run
+            "SELECT COUNT(*), MIN(started_at) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)",
         )
         .bind(written(at - PACE))
         .bind(source.map(|source| source.0))
         .fetch_one(&self.pool)
         .await?;
-        let first = first.and_then(|first| first.parse::<Timestamp>().ok());
-        let minutes = first.map_or(0.0, |first| at.duration_since(first).as_secs_f64() / 60.0).max(1.0 / 60.0);
+        let begun =
+            first.and_then(|first| first.parse::<Timestamp>().ok()).map_or(PACE, |first| at.duration_since(first));
+        let minutes = begun.as_secs_f64().clamp(1.0, PACE.as_secs_f64()) / 60.0;
         Ok(Pace { per_minute: ended as f64 / minutes, open, at })
     }
 
@@ -146,6 +187,18 @@ impl Ledger {
         .fetch_optional(&self.pool)
         .await?;
         Ok(oldest.and_then(|oldest| oldest.parse().ok()))
+    }
+
+    /// When the last sweep over a source ended that saw the end of the listing.
+    pub async fn last_sweep(&self, source: SourceId) -> Result<Option<Timestamp>, LedgerError> {
+        let last: Option<String> = query_scalar(
+            "SELECT MAX(n.finished_at) FROM night n JOIN source s ON s.location = n.source
+              WHERE s.source_id = $1 AND n.cursor IS NULL",
+        )
+        .bind(source.0)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(last.and_then(|last| last.parse().ok()))
     }
 
     /// When a photo of each clinic was last measured, of a source.

@@ -51,28 +51,11 @@ async fn nothing() -> ApiProblem {
 
 async fn status(State(dashboard): State<Shared>) -> Result<Json<Value>, ApiProblem> {
     let tonight = dashboard.ledger.tonight(Timestamp::now() - SignedDuration::from_hours(24)).await?;
-    let clinics: BTreeMap<_, _> = tonight
-        .clinics
-        .iter()
-        .map(|(clinic, own)| (clinic, json!({ "counts": own.counts, "held": own.held })))
-        .collect();
-    let reasons: Vec<_> = tonight.reasons.iter().map(|(s, r, n)| json!({ "state": s, "reason": r, "n": n })).collect();
-    let deadline = (dashboard.settings.deadline)();
-    Ok(Json(json!({
-        "counts": tonight.counts, "clinics": clinics, "reasons": reasons,
-        "per_minute": tonight.pace.per_minute, "eta": tonight.pace.eta(), "deadline": deadline,
-    })))
+    Ok(Json(tonight.json((dashboard.settings.deadline)())))
 }
 
 async fn workers(State(dashboard): State<Shared>) -> Result<Json<Value>, ApiProblem> {
-    let workers = dashboard.ledger.colleagues().await?;
-    let told = |worker: &cicatrix_ledger::Colleague| {
-        json!({
-            "worker": worker.name, "version": worker.program_version, "running": worker.running, "slots": worker.slots,
-            "oldest": worker.oldest, "started_at": worker.started_at, "seen_at": worker.seen_at,
-        })
-    };
-    Ok(Json(workers.iter().map(told).collect()))
+    Ok(Json(dashboard.ledger.colleagues().await?.iter().map(cicatrix_ledger::Colleague::json).collect()))
 }
 
 /// Rows of a table: those with numbers page by page (`before`, `limit`), the others by what they are of (`patient_id`, …). Files that
@@ -96,7 +79,9 @@ async fn table(
     dashboard.ledger.has_columns(table, &matching).await?;
     let (sheet, next) = match table.number() {
         Some(_) => dashboard.ledger.page(&Page { table, matching, before, most }).await?,
-        None if matching.iter().any(|(name, _)| matches!(*name, "clinic_id" | "patient_id")) => {
+        None if table == Table::Dictionary
+            || matching.iter().any(|(name, _)| matches!(*name, "clinic_id" | "patient_id")) =>
+        {
             (dashboard.ledger.sheet(table, &matching).await?, None)
         }
         None => return Err(bad(format!("ask for {name} of a patient_id or clinic_id; all of it is /data/{name}.csv"))),

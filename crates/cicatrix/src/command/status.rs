@@ -7,7 +7,6 @@ use std::time::Duration;
 use cicatrix_ledger::{ClinicTonight, Colleague, Counts, Ledger, State, Tonight, without_password};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 use crate::args::{Global, StatusArgs};
 use crate::command::export::open_existing;
@@ -27,20 +26,21 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
         return as_json(&ledger, args, settings).await;
     }
     if !args.watch {
-        out(screen(&ledger, args, settings, usize::MAX).await?.trim_end())?;
-        out(&verdicts(&ledger).await?)?;
+        let tonight = ledger.tonight(Timestamp::now() - args.within).await?;
+        out(screen(&tonight, settings, usize::MAX)?.trim_end())?;
+        out(&verdicts(&tonight))?;
         return Ok(exit::DONE);
     }
     if !std::io::stdout().is_terminal() {
         return Err(exit::bad_usage("--watch draws on a terminal; without one say 'cicatrix status --json'"));
     }
     loop {
-        let screen = match screen(&ledger, args, settings, CLINICS).await {
-            Ok(screen) => screen,
-            Err(error) => format!("{error:#}; trying again\n"),
+        let drawn = match ledger.tonight(Timestamp::now() - args.within).await {
+            Ok(tonight) => screen(&tonight, settings, CLINICS)?,
+            Err(error) => format!("{error}; trying again\n"),
         };
         // To the top, each line to its end, and all below.
-        let drawn = screen.replace('\n', "\x1b[K\n");
+        let drawn = drawn.replace('\n', "\x1b[K\n");
         write!(std::io::stdout(), "\x1b[H{drawn}\x1b[J")?;
         std::io::stdout().flush()?;
         tokio::select! {
@@ -50,16 +50,15 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
     }
 }
 
-async fn screen(ledger: &Ledger, args: &StatusArgs, settings: &Config, clinics: usize) -> anyhow::Result<String> {
+fn screen(tonight: &Tonight, settings: &Config, clinics: usize) -> anyhow::Result<String> {
     let now = Timestamp::now();
-    let tonight = ledger.tonight(now - args.within).await?;
     let mut lines = vec![format!("{}  {}", local(now), without_password(&settings.db))];
     lines.extend(tonight.pauses.iter().map(told_pause));
-    lines.extend(summary(&tonight, settings, now)?);
+    lines.extend(summary(tonight, settings, now)?);
     lines.push(String::new());
-    lines.extend(clinic_lines(&tonight, clinics));
+    lines.extend(clinic_lines(tonight, clinics));
     lines.push(String::new());
-    lines.extend(reason_lines(&tonight));
+    lines.extend(reason_lines(tonight));
     lines.extend(tonight.workers.iter().take(CLINICS).map(|worker| worker_line(worker, now)));
     Ok(lines.join("\n") + "\n")
 }
@@ -75,16 +74,18 @@ fn summary(tonight: &Tonight, settings: &Config, now: Timestamp) -> anyhow::Resu
     let ended = [State::Measured, State::NotMeasurable, State::Quarantined, State::Failed, State::Cancelled];
     let mut lines = vec![format!("open   {}", told(&open)), format!("ended  {}", told(&ended))];
     if counts.unfinished() > 0 {
-        let end = match tonight.pace.eta() {
+        let end = match tonight.eta() {
+            _ if !tonight.moves() => "all that is open is held by a pause or a window".to_owned(),
             Some(eta) => format!("{:.0} a minute, all done {}", tonight.pace.per_minute, local(eta)),
             None => "nothing has ended in the last ten minutes".to_owned(),
         };
         let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
-        // What is held does not move, and is not late for that.
-        let moves = counts.ready + counts.running > 0;
-        let late = |deadline| moves && tonight.pace.eta().is_none_or(|eta| eta > deadline);
         let deadline = deadline.map_or(String::new(), |deadline| {
-            format!("; deadline {}{}", local(deadline), if late(deadline) { ", WILL BE MISSED" } else { "" })
+            format!(
+                "; deadline {}{}",
+                local(deadline),
+                if tonight.is_late_for(deadline) { ", WILL BE MISSED" } else { "" }
+            )
         });
         lines.push(format!("pace   {end}{deadline}"));
     }
@@ -142,46 +143,19 @@ fn reason_lines(tonight: &Tonight) -> Vec<String> {
 }
 
 /// How many sessions have which verdict, of the primary measure.
-async fn verdicts(ledger: &Ledger) -> anyhow::Result<String> {
+fn verdicts(tonight: &Tonight) -> String {
     let mut table = TextTable::new(&["sessions", "verdict"]);
-    for (verdict, n) in ledger.verdicts().await? {
-        table.push(vec![n.to_string(), verdict]);
+    for (verdict, n) in &tonight.verdicts {
+        table.push(vec![n.to_string(), verdict.clone()]);
     }
-    Ok(if table.is_empty() { String::new() } else { format!("\n{}", table.to_string().trim_end()) })
+    if table.is_empty() { String::new() } else { format!("\n{}", table.to_string().trim_end()) }
 }
 
 async fn as_json(ledger: &Ledger, args: &StatusArgs, settings: &Config) -> anyhow::Result<u8> {
     let now = Timestamp::now();
     let tonight = ledger.tonight(now - args.within).await?;
-    let reasons: Vec<_> = tonight.reasons.iter().map(|(s, r, n)| json!({ "state": s, "reason": r, "n": n })).collect();
-    let clinics: BTreeMap<_, _> = tonight
-        .clinics
-        .iter()
-        .map(|(clinic, own)| (clinic, json!({ "counts": own.counts, "held": own.held })))
-        .collect();
-    let pauses: Vec<_> = tonight
-        .pauses
-        .iter()
-        .map(|p| json!({ "clinic": p.clinic, "paused_at": p.paused_at, "who": p.by.who, "why": p.by.why }))
-        .collect();
-    let workers: Vec<_> =
-        tonight.workers.iter().map(|w| json!({
-            "worker": w.name, "running": w.running, "since": w.oldest, "slots": w.slots, "version": w.program_version,
-            "started_at": w.started_at, "seen_at": w.seen_at,
-        })).collect();
     let deadline = settings.ends(None, &settings.schedule(false)?, now)?;
-    let told = json!({
-        "counts": tonight.counts,
-        "clinics": clinics,
-        "reasons": reasons,
-        "verdicts": ledger.verdicts().await?.into_iter().collect::<BTreeMap<_, _>>(),
-        "pauses": pauses,
-        "workers": workers,
-        "per_minute": tonight.pace.per_minute,
-        "eta": tonight.pace.eta(),
-        "deadline": deadline,
-    });
-    out(&told.to_string())?;
+    out(&tonight.json(deadline).to_string())?;
     Ok(exit::DONE)
 }
 

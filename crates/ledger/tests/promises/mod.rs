@@ -5,8 +5,8 @@ mod pages;
 mod turns;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +30,25 @@ const PATIENT: &str = "pt-1";
 pub(crate) enum Act {
     Answer(Result<Verdict, HandlerError>),
     WaitFor(Arc<Notify>, Result<Verdict, HandlerError>),
+    /// Takes a while, and counts who does so at once.
+    Among(Arc<Crowd>, Result<Verdict, HandlerError>),
     Hang,
+}
+
+/// Photos in work at once: now, and at most.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    now: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+}
+
+impl Crowd {
+    async fn join(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 type Script = dyn Fn(&StartedRun) -> Act + Send + Sync;
@@ -40,11 +58,21 @@ pub(crate) struct Fake {
     script: Box<Script>,
     pub(crate) assessed: AtomicUsize,
     panics_left: AtomicU32,
+    /// The store does not answer.
+    pub(crate) out: AtomicBool,
+    /// The error table that its changes come from.
+    calibration: Mutex<&'static str>,
 }
 
 impl Fake {
     pub(crate) fn new(script: impl Fn(&StartedRun) -> Act + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { script: Box::new(script), assessed: AtomicUsize::new(0), panics_left: AtomicU32::new(0) })
+        Arc::new(Self {
+            script: Box::new(script),
+            assessed: AtomicUsize::new(0),
+            panics_left: AtomicU32::new(0),
+            out: AtomicBool::new(false),
+            calibration: Mutex::new("none"),
+        })
     }
 
     pub(crate) fn good() -> Arc<Self> {
@@ -54,12 +82,23 @@ impl Fake {
 
 #[async_trait]
 impl Handler for Fake {
+    fn is_out(&self) -> bool {
+        self.out.load(Ordering::SeqCst)
+    }
+
     async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
+        if self.is_out() {
+            return Err(HandlerError::Transient("the store is out".to_owned()));
+        }
         self.assessed.fetch_add(1, Ordering::SeqCst);
         match (self.script)(run) {
             Act::Answer(answer) => answer,
             Act::WaitFor(gate, answer) => {
                 gate.notified().await;
+                answer
+            }
+            Act::Among(crowd, answer) => {
+                crowd.join().await;
                 answer
             }
             Act::Hang => std::future::pending().await,
@@ -73,7 +112,9 @@ impl Handler for Fake {
         }
         let baseline = series.sessions.iter().find(|session| session.is_baseline).and_then(mean_psi);
         let Some(baseline) = baseline else { return Vec::new() };
-        series.sessions.iter().filter_map(|session| change(series, session, baseline)).collect()
+        let calibration = *self.calibration.lock().unwrap();
+        let changes = series.sessions.iter().filter_map(|session| change(series, session, baseline));
+        changes.map(|change| Change { calibration: calibration.to_owned(), ..change }).collect()
     }
 
     fn trends(&self, _series: &Series, changes: &[Change]) -> Vec<Trend> {
@@ -469,29 +510,6 @@ async fn every_row_says_whether_its_scale_is_known() {
     }
 }
 
-/// The same statistics with another error table.
-struct Recalibrated(Arc<Fake>);
-
-#[async_trait]
-impl Handler for Recalibrated {
-    async fn assess(&self, run: &StartedRun) -> Result<Verdict, HandlerError> {
-        self.0.assess(run).await
-    }
-
-    fn changes(&self, series: &Series) -> Vec<Change> {
-        let changes = self.0.changes(series).into_iter();
-        changes.map(|change| Change { calibration: "other".to_owned(), ..change }).collect()
-    }
-
-    fn trends(&self, series: &Series, changes: &[Change]) -> Vec<Trend> {
-        self.0.trends(series, changes)
-    }
-
-    fn adjusted(&self, p_values: &[f64]) -> Vec<f64> {
-        p_values.to_vec()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn another_error_table_reaches_the_changes_that_are_there_and_reads_no_photo() {
     let Some((_database, ledger)) = ledger().await else { return };
@@ -504,7 +522,8 @@ async fn another_error_table_reaches_the_changes_that_are_there_and_reads_no_pho
     assert_eq!(ledger.recalibrate("other").await.unwrap(), 1);
     assert_eq!(ledger.recalibrate("other").await.unwrap(), 1, "stopped here, it goes on the next time");
     assert_eq!(rows(&ledger, Table::Changes).await.len(), before, "the old rows stay until there are new ones");
-    assert_eq!(ledger.refresh_changes(&Recalibrated(handler.clone())).await.unwrap(), 1);
+    *handler.calibration.lock().unwrap() = "other";
+    assert_eq!(ledger.refresh_changes(handler.as_ref()).await.unwrap(), 1);
     let changes = rows(&ledger, Table::Changes).await;
     assert_eq!(changes.len(), before);
     assert!(changes.iter().all(|row| text(row, "calibration") == "other"), "{changes:?}");
