@@ -13,6 +13,9 @@ DROP VIEW IF EXISTS v_quarantine;
 DROP VIEW IF EXISTS v_nights;
 DROP VIEW IF EXISTS v_events;
 DROP VIEW IF EXISTS v_actions;
+DROP VIEW IF EXISTS v_patients;
+DROP VIEW IF EXISTS v_workers;
+DROP VIEW IF EXISTS v_dictionary;
 
 CREATE VIEW v_observations AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no,
@@ -160,8 +163,9 @@ SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.vie
             WHERE p2.session_id = p.session_id AND p2.view = p.view AND p2.is_current = 1
        ) THEN 1 ELSE 0 END,
        p.object_key, r.finished_at, r.run_id, g.region
+  -- From the few refused regions, not from all measured runs: written so that no index of runs is chosen.
   FROM run_region g
-  JOIN photo_run r ON r.run_id = g.run_id AND r.is_current = 1 AND r.state = 'measured'
+  JOIN photo_run r ON r.run_id = g.run_id AND r.is_current + 0 = 1 AND r.state || '' = 'measured'
   JOIN photo p ON p.photo_id = r.photo_id AND p.is_current = 1
   JOIN session s ON s.session_id = p.session_id
   LEFT JOIN reason a ON a.code = g.reason
@@ -205,3 +209,18 @@ SELECT e.event_id, e.run_id, e.at, e.kind, e.worker, e.detail, s.clinic_id, p.vi
 CREATE VIEW v_actions AS
 SELECT action_id, at, kind, clinic_id, who, why, detail
   FROM action;
+
+CREATE VIEW v_patients AS
+SELECT clinic_id, patient_id, COUNT(*) AS n_sessions, MIN(session_date) AS first_date, MAX(session_date) AS last_date
+  FROM session
+ WHERE gone_at IS NULL
+ GROUP BY clinic_id, patient_id;
+
+CREATE VIEW v_workers AS
+SELECT w.name AS worker, o.location AS source, w.program_version, w.protocol_digest, w.slots, w.started_at, w.seen_at, w.ended_at
+  FROM worker w
+  JOIN source o ON o.source_id = w.source_id;
+
+CREATE VIEW v_dictionary AS
+SELECT table_name, name, unit, meaning
+  FROM dictionary;

@@ -22,12 +22,14 @@
 //!   PostgreSQL writers take turns patient by patient ([`Tx::take_turn`]). All SQL is in this crate.
 
 mod courier;
+mod dictionary;
 mod discover;
 mod dispatch;
 mod error;
 mod finish;
 mod lock;
 mod operator;
+mod outcomes;
 mod pages;
 mod patience;
 mod plan;
@@ -54,7 +56,8 @@ use crate::courier::Courier;
 pub use crate::error::LedgerError;
 pub use crate::lock::Lock;
 pub use crate::operator::{By, Filter, Pause, Selection};
-pub use crate::pages::{Outcome, PatientLine};
+pub use crate::outcomes::{GroupBy, LastSum, Outcomes, SessionSum, Sum};
+pub use crate::pages::PatientLine;
 pub use crate::patience::patiently;
 pub use crate::postgres::without_password;
 pub use crate::queries::{Line, Table};

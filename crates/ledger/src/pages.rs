@@ -1,9 +1,6 @@
-//! Questions that only a dashboard asks. Each is answered by an index whose size is that of the answer's subject, but for
-//! [`Ledger::outcomes`], which reads all changes of the primary measure.
+//! Questions that only a dashboard asks. Each is answered by an index whose size is that of the answer's subject.
 
 use std::collections::{HashMap, HashSet};
-
-use cicatrix_model::Measure;
 
 use crate::sql::{Row, query, query_as, query_scalar};
 use crate::{Ledger, LedgerError};
@@ -17,20 +14,6 @@ pub struct PatientLine {
     /// Dates of the first session and of the last.
     pub first: String,
     pub last: String,
-}
-
-/// A change of the primary measure that may count as an endpoint, or a session without one; with what patients are grouped by.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    pub clinic: String,
-    pub patient: String,
-    /// As the manifest numbers it, else its place among the patient's sessions, the baseline being 0.
-    pub session_no: Option<i64>,
-    /// Percent; none when it is not measurable.
-    pub change: Option<f64>,
-    pub device: Option<String>,
-    pub needle_depth_mm: Option<f64>,
-    pub fitzpatrick: Option<String>,
 }
 
 impl Ledger {
@@ -127,36 +110,6 @@ impl Ledger {
         .fetch_all(&self.pool)
         .await?;
         Ok(pairs.into_iter().collect())
-    }
-
-    /// Changes of the primary measure that may be endpoints, and those that are not measurable, of one clinic or of all.
-    pub async fn outcomes(&self, clinic: Option<&str>) -> Result<Vec<Outcome>, LedgerError> {
-        let rows: Vec<Row> = query(
-            "SELECT s.clinic_id, s.patient_id, COALESCE(s.session_no, s.place) AS session_no, s.device, s.needle_depth_mm, s.fitzpatrick, c.change_pct
-               FROM session_change c
-               JOIN (SELECT clinic_id, patient_id, session, session_no, device, needle_depth_mm, fitzpatrick, is_baseline,
-                            ROW_NUMBER() OVER (PARTITION BY clinic_id, patient_id ORDER BY session) - 1 AS place
-                       FROM session) s
-                 ON s.clinic_id = c.clinic_id AND s.patient_id = c.patient_id AND s.session = c.session
-              WHERE c.measure = $1 AND (c.endpoint_eligible = 1 OR c.change_pct IS NULL) AND s.is_baseline = 0
-                AND (CAST($2 AS TEXT) IS NULL OR c.clinic_id = $2)",
-        )
-        .bind(Measure::Psi.name())
-        .bind(clinic)
-        .fetch_all(&self.pool)
-        .await?;
-        let outcome = |row: &Row| {
-            Ok(Outcome {
-                clinic: row.get("clinic_id")?,
-                patient: row.get("patient_id")?,
-                session_no: row.get("session_no")?,
-                change: row.get("change_pct")?,
-                device: row.get("device")?,
-                needle_depth_mm: row.get("needle_depth_mm")?,
-                fitzpatrick: row.get("fitzpatrick")?,
-            })
-        };
-        rows.iter().map(outcome).collect()
     }
 }
 

@@ -9,13 +9,13 @@ use riverqueue::migrate::{PostgresMigrator, SqliteMigrator};
 use tokio::time::{Duration, sleep};
 
 use crate::sql::{On, Pool, Tx, columns, query, query_as, query_scalar};
-use crate::{LedgerError, now};
+use crate::{LedgerError, Table, dictionary, now};
 
 /// Version, name and SQL.
 type Migration = (i64, &'static str, &'static str);
 
 /// In order. A released version is never edited.
-const SQLITE: [Migration; 11] = [
+const SQLITE: [Migration; 12] = [
     (1, "tables", include_str!("../migrations/sqlite/0001_tables.sql")),
     (2, "views", include_str!("../migrations/sqlite/0002_views.sql")),
     (3, "scale_source", include_str!("../migrations/sqlite/0003_scale_source.sql")),
@@ -27,13 +27,17 @@ const SQLITE: [Migration; 11] = [
     (9, "views_of_both", ""),
     (10, "turns", include_str!("../migrations/sqlite/0010_turns.sql")),
     (11, "workers", include_str!("../migrations/sqlite/0011_workers.sql")),
+    (12, "dashboard", DASHBOARD),
 ];
 /// PostgreSQL begins where SQLite was when it came.
-const POSTGRES: [Migration; 3] = [
+const POSTGRES: [Migration; 4] = [
     (9, "tables", include_str!("../migrations/postgres/0009_tables.sql")),
     (10, "turns", include_str!("../migrations/postgres/0010_turns.sql")),
     (11, "workers", include_str!("../migrations/postgres/0011_workers.sql")),
+    (12, "dashboard", DASHBOARD),
 ];
+/// The same on both.
+const DASHBOARD: &str = include_str!("../migrations/0012_dashboard.sql");
 const VIEWS: &str = include_str!("../migrations/views.sql");
 const KNOWN: i64 = SQLITE[SQLITE.len() - 1].0;
 const _: () = assert!(POSTGRES[POSTGRES.len() - 1].0 == KNOWN, "both databases have one version");
@@ -41,7 +45,7 @@ const _: () = assert!(POSTGRES[POSTGRES.len() - 1].0 == KNOWN, "both databases h
 /// Brings both schemas up to date; only reads when they are.
 pub(crate) async fn migrate(pool: &Pool) -> Result<(), LedgerError> {
     migrate_river(pool).await?;
-    if is_current(pool).await? && reasons_are_current(pool).await? {
+    if is_current(pool).await? && words_are_current(pool).await? {
         return Ok(());
     }
     let mut tx = pool.begin().await?;
@@ -73,11 +77,12 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<(), LedgerError> {
         tx.script(VIEWS).await?;
     }
     write_reasons(&mut tx).await?;
+    write_dictionary(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Whether nothing has to be migrated; only reads. The texts of reasons may be an older program's.
+/// Whether nothing has to be migrated; only reads. Advice and dictionary may be an older program's.
 pub(crate) async fn is_current(pool: &Pool) -> Result<bool, LedgerError> {
     let mut tx = pool.begin_to_read().await?;
     let applied = applied_version(&mut tx).await?;
@@ -114,7 +119,8 @@ async fn applied_version(tx: &mut Tx) -> Result<i64, LedgerError> {
     query_scalar("SELECT COALESCE(MAX(version), 0) FROM ledger_migration").fetch_one(&mut *tx).await
 }
 
-async fn reasons_are_current(on: impl Into<On<'_>>) -> Result<bool, LedgerError> {
+/// Advice as this program gives it. Who changes the dictionary's words alone has them with the next version of the schema.
+async fn words_are_current(on: impl Into<On<'_>>) -> Result<bool, LedgerError> {
     let rows: Vec<(String, String, String)> =
         query_as("SELECT code, reason_group, advice FROM reason").fetch_all(on).await?;
     let current = Reason::ALL.iter().all(|reason| {
@@ -137,6 +143,33 @@ async fn write_reasons(tx: &mut Tx) -> Result<(), LedgerError> {
         .execute(&mut *tx)
         .await?;
     }
+    Ok(())
+}
+
+/// Every column of every view, and the measures.
+async fn write_dictionary(tx: &mut Tx) -> Result<(), LedgerError> {
+    query("DELETE FROM dictionary").execute(&mut *tx).await?;
+    for table in Table::ALL {
+        for column in columns(&mut *tx, &table.view()).await? {
+            if let Some((unit, meaning)) = dictionary::entry(table, &column) {
+                write_entry(tx, [table.name(), &column, unit, meaning]).await?;
+            }
+        }
+    }
+    for (name, unit, meaning) in dictionary::measures() {
+        write_entry(tx, ["measure", name, unit, meaning]).await?;
+    }
+    Ok(())
+}
+
+async fn write_entry(tx: &mut Tx, [table, name, unit, meaning]: [&str; 4]) -> Result<(), LedgerError> {
+    query("INSERT INTO dictionary (table_name, name, unit, meaning) VALUES ($1, $2, $3, $4)")
+        .bind(table)
+        .bind(name)
+        .bind(unit)
+        .bind(meaning)
+        .execute(&mut *tx)
+        .await?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use cicatrix_model::{
 };
 
 use crate::sql::{Row, Tx, query, query_as, query_scalar};
-use crate::{Handler, Ledger, LedgerError, State, panic_text, read, read_json};
+use crate::{Handler, Ledger, LedgerError, State, outcomes, panic_text, read, read_json};
 
 impl Ledger {
     /// Computes the changes of all series that were marked stale. A worker does so by itself.
@@ -96,7 +96,8 @@ pub(crate) async fn is_finished(tx: &mut Tx, session_id: i64, view: &str) -> Res
     Ok(open == 0)
 }
 
-/// Takes away the rows of one session, or of the whole view, and marks the series stale.
+/// Takes away the rows of one session, or of the whole view, and marks the series stale if that leaves something to compute:
+/// what was never there and is open does not take part yet, and is computed when it ends.
 pub(crate) async fn retract(
     tx: &mut Tx,
     clinic: &str,
@@ -106,6 +107,9 @@ pub(crate) async fn retract(
 ) -> Result<(), LedgerError> {
     if delete_changes(tx, clinic, patient, view, session).await? > 0 {
         delete_trends(tx, clinic, patient, view).await?;
+        outcomes::settle(tx, clinic, patient).await?;
+    } else if !has_ended(tx, [clinic, patient, view], session).await? {
+        return Ok(());
     }
     query(
         "INSERT INTO stale_series (clinic_id, patient_id, view) VALUES ($1, $2, $3)
@@ -117,6 +121,30 @@ pub(crate) async fn retract(
     .execute(&mut *tx)
     .await?;
     Ok(())
+}
+
+/// Whether any current run of this session, or of the whole view, has a verdict.
+async fn has_ended(
+    tx: &mut Tx,
+    [clinic, patient, view]: [&str; 3],
+    session: Option<&str>,
+) -> Result<bool, LedgerError> {
+    let ended: i64 = query_scalar(
+        "SELECT CASE WHEN EXISTS (
+             SELECT 1
+               FROM session s
+               JOIN photo p ON p.session_id = s.session_id AND p.view = $3 AND p.is_current = 1
+               JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+              WHERE s.clinic_id = $1 AND s.patient_id = $2 AND (CAST($4 AS TEXT) IS NULL OR s.session = $4)
+                AND r.state NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')) THEN 1 ELSE 0 END",
+    )
+    .bind(clinic)
+    .bind(patient)
+    .bind(view)
+    .bind(session)
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(ended == 1)
 }
 
 /// Replaces the changes and trends of a patient and view by what the current runs give.
@@ -136,6 +164,7 @@ pub(crate) async fn recompute(
         insert_change(tx, clinic, patient, view, change).await?;
     }
     adjust(tx, handler, clinic, patient).await?;
+    outcomes::settle(tx, clinic, patient).await?;
     delete_trends(tx, clinic, patient, view).await?;
     for trend in &trends {
         insert_trend(tx, clinic, patient, view, trend).await?;

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
-use crate::sql::{columns, query};
+use crate::pages::listed;
+use crate::queries::holding;
+use crate::sql::{columns, query, query_scalar};
 use crate::{Cell, Ledger, LedgerError, Line, Table};
 
 /// More than the rows of one number: a photo has at most 32 regions.
@@ -43,7 +45,14 @@ impl Table {
             Table::Nights => Some("night_id"),
             Table::Events => Some("event_id"),
             Table::Actions => Some("action_id"),
-            Table::Observations | Table::Changes | Table::Sessions | Table::Trends | Table::Responders => None,
+            Table::Observations
+            | Table::Changes
+            | Table::Sessions
+            | Table::Trends
+            | Table::Responders
+            | Table::Patients
+            | Table::Workers
+            | Table::Dictionary => None,
         }
     }
 }
@@ -55,17 +64,25 @@ impl Ledger {
         let no_number = || LedgerError::Unsupported(format!("rows of {} have no number", page.table.name()));
         let number = page.table.number().ok_or_else(no_number)?;
         self.has_columns(page.table, &page.matching).await?;
+        let view = page.table.view();
+        let held = holding(&self.pool, &page.matching);
         let mut conditions = vec![format!("{number} IS NOT NULL")];
         conditions.extend(page.before.map(|before| format!("{number} < {before}")));
-        for (index, (column, _)) in page.matching.iter().enumerate() {
-            conditions.push(format!("{} = ${}", self.pool.as_text(column), index + 1));
-        }
-        let sql = format!(
-            "SELECT * FROM {} WHERE {} ORDER BY {number} DESC LIMIT {}",
-            page.table.view(),
+        conditions.extend(held.iter().cloned());
+        // Numbers first: what else a row says may be costly, and is only asked of those that are shown.
+        let numbers = format!(
+            "SELECT {number} FROM {view} WHERE {} ORDER BY {number} DESC LIMIT {}",
             conditions.join(" AND "),
             u64::from(page.most) + TOGETHER
         );
+        let numbers = page.matching.iter().fold(query_scalar(numbers), |query, (_, value)| query.bind(*value));
+        let mut numbers: Vec<i64> = numbers.fetch_all(&self.pool).await?;
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Ok((Sheet::default(), None));
+        }
+        let conditions = [vec![format!("{number} IN ({})", listed(&numbers))], held].concat().join(" AND ");
+        let sql = format!("SELECT * FROM {view} WHERE {conditions} ORDER BY {number} DESC");
         let statement = page.matching.iter().fold(query(sql), |query, (_, value)| query.bind(*value));
         let mut sheet = Sheet::default();
         self.hand_over(&columns(&self.pool, &page.table.view()).await?, statement, &mut |line| {

@@ -161,7 +161,8 @@ fn connect_options(url: &str) -> Result<(SqliteConnectOptions, Option<PathBuf>),
     }
     let file = options.get_filename().to_path_buf();
     if file.as_os_str().is_empty() {
-        return Err(LedgerError::Unsupported("the database URL names no file".to_owned()));
+        let text = "the database's address names no file: write for example sqlite://cicatrix.db";
+        return Err(LedgerError::Unsupported(text.to_owned()));
     }
     Ok((options.journal_mode(SqliteJournalMode::Wal), Some(file)))
 }

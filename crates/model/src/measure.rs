@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::Region;
 
 macro_rules! measures {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $unit:literal $log:literal;)*) => {
+    ($(#[doc = $about:literal] $variant:ident $name:literal $unit:literal $log:literal;)*) => {
         /// A number per region. How each is computed is written at its function in `cicatrix-score`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-        pub enum Measure { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
+        pub enum Measure { $(#[doc = $about] #[serde(rename = $name)] $variant,)* }
 
         impl Measure {
             pub const ALL: &'static [Measure] = &[$(Measure::$variant,)*];
@@ -21,6 +21,10 @@ macro_rules! measures {
             }
             pub fn unit(self) -> &'static str {
                 match self { $(Measure::$variant => $unit,)* }
+            }
+            /// What it is, in a sentence.
+            pub fn about(self) -> &'static str {
+                match self { $(Measure::$variant => $about.trim_ascii(),)* }
             }
             /// Whether a change is a ratio (compared on logarithms, told in %) or a difference in the unit.
             pub fn is_ratio(self) -> bool {
@@ -43,29 +47,29 @@ macro_rules! measures {
 measures! {
     /// The photographic scar index, primary: scar contrast over that of healthy skin in the same photo.
     Psi "psi" "1" true;
-    /// The same over scars under 2 mm.
+    /// The scar index over scars under 2 mm.
     PsiSmall "psi_small" "1" true;
-    /// The same over scars of 2 to 4 mm.
+    /// The scar index over scars of 2 to 4 mm.
     PsiMedium "psi_medium" "1" true;
-    /// The same over scars above 4 mm.
+    /// The scar index over scars above 4 mm.
     PsiLarge "psi_large" "1" true;
-    /// The same over sunken scars, where the light's direction tells the sign.
+    /// The scar index over sunken scars, where the light's direction tells the sign.
     PsiDepressed "psi_depressed" "1" true;
-    /// The same over raised scars. Exploratory: a papule is a bump too.
+    /// The scar index over raised scars. Exploratory: a papule is a bump too.
     PsiRaised "psi_raised" "1" true;
     /// Contrast energy of reference skin: the drift channel.
     RefEnergy "ref_energy" "ln²" true;
     /// Area whose contrast is above that of reference skin.
     ScarAreaMm2 "scar_area_mm2" "mm²" true;
-    /// The same as a share of the region, 0 to 1.
+    /// Area whose contrast is above that of reference skin, as a share of the region, 0 to 1.
     ScarAreaFrac "scar_area_frac" "1" true;
     /// Area of scars where the baseline has ordinary skin.
     NewScarAreaMm2 "new_scar_area_mm2" "mm²" false;
-    /// Scars of the baseline under 2 mm that are found again within 3 mm. Exploratory, as the next two.
+    /// Scars of the baseline under 2 mm that are found again within 3 mm. Exploratory.
     ScarCountSmall "scar_count_small" "1" false;
-    /// The same of 2 to 4 mm.
+    /// Scars of the baseline of 2 to 4 mm that are found again within 3 mm. Exploratory.
     ScarCountMedium "scar_count_medium" "1" false;
-    /// The same above 4 mm.
+    /// Scars of the baseline above 4 mm that are found again within 3 mm. Exploratory.
     ScarCountLarge "scar_count_large" "1" false;
     /// Erythema of scars minus that of the skin around them, 100·log10.
     DeltaEi "delta_ei" "100·log10" false;
@@ -73,7 +77,7 @@ measures! {
     DeltaMi "delta_mi" "100·log10" false;
     /// Area redder than the skin around it by twice the baseline's noise.
     RednessAreaMm2 "redness_area_mm2" "mm²" false;
-    /// The same of melanin.
+    /// Area browner than the skin around it by twice the baseline's noise.
     PigmentAreaMm2 "pigment_area_mm2" "mm²" false;
     /// CIELAB a* of ordinary skin; only with a colour card in the photo and in the baseline.
     AStar "a_star" "CIELAB" false;

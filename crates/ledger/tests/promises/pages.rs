@@ -1,6 +1,6 @@
 //! What a dashboard asks: patients, pages of lists, outcomes; and back on the lists.
 
-use cicatrix_ledger::Page;
+use cicatrix_ledger::{GroupBy, Outcomes, Page};
 
 use super::*;
 
@@ -60,10 +60,38 @@ async fn lists_go_on_from_the_last_number_and_leave_and_come_back() {
 async fn outcomes_are_endpoints_of_follow_ups_with_their_place_in_the_course() {
     let Some((_database, ledger)) = ledger().await else { return };
     upload(&ledger, &course(1)).await;
+    let last = course(1).last().unwrap().session;
+    drain(&ledger, Fake::new(move |run| Act::Answer(Ok(if run.session == last { blurred() } else { measured(run) }))))
+        .await;
+    let sessions = |outcomes: &Outcomes| -> Vec<(Option<String>, i64, i64)> {
+        outcomes.by_session.iter().map(|o| (o.group.clone(), o.session_no, o.patients.n)).collect()
+    };
+    let before = ledger.outcomes(GroupBy::Clinic, None, &[0.0, -10.0]).await.unwrap();
+    assert_eq!((sessions(&before), before.series), (vec![(Some("c-1".to_owned()), 1, 1)], 1));
+
+    ledger.retry(&in_state(State::NotMeasurable), &by(), &how()).await.unwrap();
     drain(&ledger, Fake::good()).await;
-    let mut outcomes = ledger.outcomes(None).await.unwrap();
-    outcomes.sort_by_key(|outcome| outcome.session_no);
-    assert_eq!(outcomes.iter().map(|outcome| outcome.session_no).collect::<Vec<_>>(), [Some(1), Some(2)]);
-    assert!(outcomes.iter().all(|outcome| outcome.change.is_some_and(|change| change < 0.0)), "{outcomes:?}");
-    assert_eq!(ledger.outcomes(Some("c-2")).await.unwrap(), []);
+    let outcomes = ledger.outcomes(GroupBy::Clinic, None, &[0.0, -10.0]).await.unwrap();
+    assert_eq!(sessions(&outcomes), [1, 2].map(|number| (Some("c-1".to_owned()), number, 1)));
+    assert!(outcomes.by_session.iter().all(|o| o.patients.sum < 0.0 && o.patients.squares > 0.0), "{outcomes:?}");
+    let ([first], [last]) = (&before.last[..], &outcomes.last[..]) else { panic!("{outcomes:?}") };
+    assert_eq!(first.patients, outcomes.by_session[0].patients);
+    assert_eq!((last.patients, &last.at_most[..]), (outcomes.by_session[1].patients, &[1, 0][..]));
+    assert_eq!((outcomes.series, outcomes.missing), (2, 0));
+    assert_eq!(ledger.outcomes(GroupBy::All, Some("c-2"), &[]).await.unwrap(), Outcomes::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_column_of_every_table_is_in_the_dictionary() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    let entries = rows(&ledger, Table::Dictionary).await;
+    for table in Table::ALL {
+        for column in ledger.has_columns(table, &[]).await.unwrap() {
+            let of = |row: &&Columns| text(row, "table_name") == table.name() && text(row, "name") == column;
+            let entry = entries.iter().find(of).unwrap_or_else(|| panic!("{} {column} is not described", table.name()));
+            assert!(!text(entry, "meaning").is_empty() && !text(entry, "unit").is_empty());
+        }
+    }
+    let measures = entries.iter().filter(|row| text(row, "table_name") == "measure").count();
+    assert_eq!(measures, Measure::ALL.len());
 }
