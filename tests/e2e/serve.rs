@@ -147,8 +147,11 @@ fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed
         "/patients",
         &patient,
         &session,
+        "/tonight.csv",
         "/outcomes",
+        "/outcomes.csv?by=clinic",
         "/data",
+        "/data/dictionary.csv",
         "/data/changes.csv",
         "/jobs",
         "/jobs/1",
@@ -196,6 +199,17 @@ fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed
     {
         assert!(matches!(dashboard.get(nothing, &cookie).code, 400 | 404), "{nothing}");
     }
+    let gone = dashboard.get("/pictures/99/thumb.webp", &cookie);
+    assert_eq!((gone.code, gone.header("content-type")), (404, Some("image/svg+xml")));
+    for malformed in ["/jobs/x", "/jobs?after=x", "/retakes?before=x"] {
+        let answer = dashboard.get(malformed, &cookie);
+        assert_eq!(answer.code, 400, "{malformed}");
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{malformed}: {}", answer.head);
+    }
+    let tonight = dashboard.get("/tonight.csv", &cookie).text();
+    assert!(tonight.starts_with("clinic_id,open,") && tonight.contains("\nc-014,0,0,5,1,0,0,"), "{tonight}");
+    let words = dashboard.get("/data", &cookie).text();
+    assert!(words.contains("smallest improvement whose interval") && words.contains("psi_small"), "no dictionary");
     dashboard.running.signal(Signal::TERM);
     let ended = dashboard.running.end();
     assert_eq!(ended.code, Some(0), "{ended}");

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::summary::{Funnel, GroupMean};
 use crate::words::percent;
 
 const WIDTH: f64 = 720.0;
@@ -26,16 +27,6 @@ pub(crate) struct Point {
 pub(crate) struct Bar {
     pub(crate) label: String,
     pub(crate) parts: [u64; 3],
-}
-
-/// A group's mean at a session, with its interval and how many patients it is of.
-#[derive(Debug, Clone)]
-pub(crate) struct Mean {
-    pub(crate) session: i64,
-    pub(crate) mean: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-    pub(crate) n: usize,
 }
 
 /// A linear axis with round steps.
@@ -210,7 +201,7 @@ pub(crate) fn nights(bars: &[Bar]) -> String {
 }
 
 /// Groups side by side: mean change by session with its interval. One panel a group.
-pub(crate) fn groups(name: &str, means: &[Mean], range: [f64; 2]) -> String {
+pub(crate) fn groups(name: &str, means: &[GroupMean], range: [f64; 2]) -> String {
     const HEIGHT: f64 = 220.0;
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
     let y = Axis::over(range.into_iter(), bottom, top, 4.0);
@@ -242,8 +233,47 @@ pub(crate) fn groups(name: &str, means: &[Mean], range: [f64; 2]) -> String {
     svg.end()
 }
 
+/// Clinics by how many patients they have, with the limits of chance around the mean of all. One that is apart has its name beside it.
+pub(crate) fn funnel(funnel: &Funnel) -> String {
+    const HEIGHT: f64 = 320.0;
+    let (left, right, top, bottom) = (64.0, WIDTH - 72.0, 12.0, HEIGHT - 40.0);
+    let reach = funnel.limits.iter().flat_map(|(_, _, wide)| *wide).chain(funnel.clinics.iter().map(|c| c.mean));
+    let y = Axis::over(reach, bottom, top, 5.0);
+    let x = Axis::over(funnel.limits.iter().map(|(n, ..)| *n), left, right, 8.0);
+    let mut svg = Svg::new("img", HEIGHT, "Mean change of each clinic by its number of patients");
+    for v in y.ticks() {
+        svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
+        svg.text("y", left - 8.0, y.at(v) + 4.0, &percent(v).replace(".0 %", " %"));
+    }
+    for v in x.ticks() {
+        svg.text("x", x.at(v), bottom + 16.0, &format!("{v:.0}"));
+    }
+    svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "patients");
+    svg.line("course", left, y.at(funnel.mean), right, y.at(funnel.mean));
+    for (class, side) in [("limit", 0), ("limit", 1), ("limit wide", 0), ("limit wide", 1)] {
+        let place = |(n, near, wide): &(f64, [f64; 2], [f64; 2])| {
+            let limits = if class == "limit" { near } else { wide };
+            format!("{:.1},{:.1}", x.at(*n), y.at(limits[side]))
+        };
+        let points: Vec<String> = funnel.limits.iter().map(place).collect();
+        svg.push(&format!("<polyline class=\"{class}\" points=\"{}\"/>", points.join(" ")));
+    }
+    for clinic in &funnel.clinics {
+        let (cx, cy) = (x.at(clinic.n as f64), y.at(clinic.mean));
+        let label = escaped(&format!("{}: {} of {} patients", clinic.name, percent(clinic.mean), clinic.n));
+        let class = if clinic.is_apart { "point" } else { "point hollow" };
+        svg.push(&format!(
+            "<circle class=\"{class}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"5\"><title>{label}</title></circle>"
+        ));
+        if clinic.is_apart {
+            svg.text("name", cx + 9.0, cy + 4.0, &clinic.name);
+        }
+    }
+    svg.end()
+}
+
 /// How large a share of patients has improved by at least so much: thresholds and shares, both of a hundred.
-pub(crate) fn responders(curve: &[(f64, f64)], n: usize) -> String {
+pub(crate) fn responders(curve: &[(f64, f64)], n: i64) -> String {
     const HEIGHT: f64 = 240.0;
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
     let y = Axis::over([0.0, 100.0].into_iter(), bottom, top, 4.0);

@@ -19,6 +19,7 @@ mod chart;
 mod pages;
 mod pictures;
 mod problem;
+mod summary;
 mod words;
 
 use std::sync::Arc;
@@ -91,6 +92,7 @@ pub async fn serve(
 fn routes(dashboard: Shared) -> Router {
     Router::new()
         .route("/", get(pages::tonight::show))
+        .route("/tonight.csv", get(pages::tonight::csv))
         .route("/live", get(pages::tonight::live))
         .route("/retakes", get(pages::retakes::show))
         .route("/patients", get(pages::patients::show))
@@ -98,6 +100,7 @@ fn routes(dashboard: Shared) -> Router {
         .route("/patients/{clinic}/{patient}/baseline", post(actions::baseline))
         .route("/patients/{clinic}/{patient}/sessions/{session}", get(pages::session::show))
         .route("/outcomes", get(pages::outcomes::show))
+        .route("/outcomes.csv", get(pages::outcomes::csv))
         .route("/data", get(pages::data::show))
         .route("/data/{file}", get(pages::data::table))
         .route("/jobs", get(pages::jobs::show))
@@ -113,6 +116,7 @@ fn routes(dashboard: Shared) -> Router {
         .route("/healthz", get(async || "the dashboard answers\n"))
         .fallback(async || problem::Problem::not_found("there is no such page"))
         .layer(axum::extract::DefaultBodyLimit::max(FORM_BYTES))
+        .layer(axum::middleware::map_response(problem::as_page))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&dashboard), access::guard))
         .with_state(dashboard)
 }

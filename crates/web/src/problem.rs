@@ -1,11 +1,14 @@
 //! What is answered when something cannot be shown or done: what, why, and the way out.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cicatrix_ledger::LedgerError;
 
 use crate::pages::html;
+
+/// More than any refusal of a library has, bytes.
+const MOST_SAID: usize = 4 << 10;
 
 /// An answer that is not the one that was asked for.
 #[derive(Debug)]
@@ -41,6 +44,24 @@ impl Problem {
     pub(crate) fn unavailable(text: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
+}
+
+/// What a library says of an address or a form that it cannot read, as a page.
+pub(crate) async fn as_page(response: Response) -> Response {
+    let is_text = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/plain")));
+    if !response.status().is_client_error() || !is_text {
+        return response;
+    }
+    let code = response.status();
+    let said = axum::body::to_bytes(response.into_body(), MOST_SAID).await.unwrap_or_default();
+    let text = match String::from_utf8_lossy(&said).trim() {
+        "" => code.canonical_reason().unwrap_or("it could not be answered").to_owned(),
+        said => said.to_owned(),
+    };
+    Problem::new(code, text).into_response()
 }
 
 impl IntoResponse for Problem {

@@ -3,6 +3,7 @@
 use cicatrix_model::{ChangeVerdict, Measure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A verdict as a person reads it: a sign, words, and the class that colours them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,16 +79,12 @@ pub(crate) fn state(name: &str) -> &str {
     }
 }
 
+/// All that has a meaning in an address.
+const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A name as a part of an address.
 pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
+    utf8_percent_encode(text, SPECIAL).to_string()
 }
 
 #[cfg(test)]

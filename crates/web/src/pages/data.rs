@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use cicatrix_ledger::{CsvLines, JsonLines, Line, Table};
+use cicatrix_ledger::{Cell, CsvLines, JsonLines, Line, Table};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -22,33 +22,51 @@ const CHUNK: usize = 64 << 10;
 #[template(path = "data.html")]
 struct DataPage {
     shell: Shell,
-    tables: Vec<(Table, &'static str)>,
+    tables: Vec<Described>,
+    measures: Vec<Column>,
     is_sqlite: bool,
     file: String,
 }
 
-/// What a row of each table is.
-fn row_of(table: Table) -> &'static str {
-    match table {
-        Table::Observations => "one measure of one region of one photo, with the error of the measurement",
-        Table::Changes => "one session against the baseline, by view, region and measure: change, interval, verdict",
-        Table::Sessions => "one visit: what was done, how many photos, what became of them",
-        Table::Photos => "one photo: state, reason, what the gate read, provenance",
-        Table::Regions => "one region of a measured photo: its tier, or why it has no number",
-        Table::Retakes => "one photo or region to take again: reason and advice",
-        Table::Quarantine => "one file that was set aside: reason and advice",
-        Table::Trends => "the slope of one series, with the band of its next session",
-        Table::Responders => "one session of a series: by how much it responded, and whether the next one confirms it",
-        Table::Nights => "one sweep over a source",
-        Table::Events => "one thing that happened to a run",
-        Table::Actions => "one thing that a person did that is not about one run",
-    }
+/// A table and what its columns say.
+struct Described {
+    name: &'static str,
+    row: &'static str,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    name: String,
+    unit: String,
+    meaning: String,
 }
 
 pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> Result<Response, Problem> {
     let database = dashboard.settings.database.clone();
+    let dictionary = dashboard.ledger.sheet(Table::Dictionary, &[]).await?;
+    // In the order of the table's columns, not of the alphabet.
+    let entries = |name: &str, order: &[String]| {
+        let mut entries: Vec<Column> = dictionary
+            .rows()
+            .filter(|row| row.text("table_name") == Some(name))
+            .map(|row| {
+                let text = |column| row.text(column).unwrap_or_default().to_owned();
+                Column { name: text("name"), unit: text("unit"), meaning: text("meaning") }
+            })
+            .collect();
+        entries.sort_by_key(|column| order.iter().position(|name| *name == column.name));
+        entries
+    };
+    let mut tables = Vec::new();
+    for table in Table::ALL {
+        let order = dashboard.ledger.has_columns(table, &[]).await?;
+        tables.push(Described { name: table.name(), row: table.row(), columns: entries(table.name(), &order) });
+    }
+    let measures =
+        entries("measure", &cicatrix_model::Measure::ALL.iter().map(ToString::to_string).collect::<Vec<_>>());
     let page = DataPage {
-        tables: Table::ALL.map(|table| (table, row_of(table))).to_vec(),
+        tables,
+        measures,
         is_sqlite: database.starts_with("sqlite:"),
         file: database.trim_start_matches("sqlite://").to_owned(),
         shell: visitor.shell(&dashboard, "data", "Data"),
@@ -59,10 +77,10 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
 /// `changes.csv`, `changes.json`; columns may be asked for by value: `?clinic_id=c-1`.
 pub(crate) async fn table(
     State(dashboard): State<Shared>,
-    Path(file): Path<String>,
+    Path(asked): Path<String>,
     Query(matching): Query<BTreeMap<String, String>>,
 ) -> Result<Response, Problem> {
-    let Some((name, kind @ ("csv" | "json"))) = file.rsplit_once('.') else {
+    let Some((name, kind @ ("csv" | "json"))) = asked.rsplit_once('.') else {
         return Err(Problem::not_found("a table is asked for as NAME.csv or NAME.json"));
     };
     let table: Table = name.parse().map_err(Problem::not_found)?;
@@ -70,10 +88,33 @@ pub(crate) async fn table(
     // A column that is not there is said before anything is sent.
     let nothing: Vec<(&str, &str)> = matching.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     dashboard.ledger.has_columns(table, &nothing).await.map_err(|error| Problem::bad(error.to_string()))?;
-    let content = if kind == "csv" { "text/csv; charset=utf-8" } else { "application/x-ndjson" };
-    let named = format!("attachment; filename=\"{}\"", file.replace(['"', '\\'], ""));
-    let rows = rows(&dashboard, table, matching, kind == "csv");
-    Ok(([(header::CONTENT_TYPE, content.to_owned()), (header::CONTENT_DISPOSITION, named)], rows).into_response())
+    let content = if kind == "csv" { CSV } else { "application/x-ndjson" };
+    Ok(file(&asked, content, rows(&dashboard, table, matching, kind == "csv")))
+}
+
+const CSV: &str = "text/csv; charset=utf-8";
+
+/// A table that a page shows and no view has.
+pub(crate) fn csv_of<const N: usize>(
+    name: &str,
+    columns: [&str; N],
+    rows: impl Iterator<Item = [Cell; N]>,
+) -> Result<Response, Problem> {
+    let mut bytes = Vec::new();
+    let mut lines = CsvLines::new(&mut bytes);
+    let written = lines
+        .take(Line::Header(&columns.map(str::to_owned)))
+        .and_then(|()| rows.into_iter().try_for_each(|row| lines.take(Line::Row(&row))))
+        .and_then(|()| lines.flush());
+    drop(lines);
+    written.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(file(name, CSV, bytes.into()))
+}
+
+/// Something to be kept as a file.
+fn file(name: &str, content: &'static str, body: Body) -> Response {
+    let named = format!("attachment; filename=\"{}\"", name.replace(['"', '\\'], ""));
+    ([(header::CONTENT_TYPE, content.to_owned()), (header::CONTENT_DISPOSITION, named)], body).into_response()
 }
 
 /// Rows as they are read; at most some chunks are held.

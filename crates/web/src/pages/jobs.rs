@@ -75,6 +75,9 @@ struct JobsPage {
     reasons: Vec<&'static str>,
     runs: Vec<Line>,
     next: Option<String>,
+    /// What was asked, for the same as CSV; whether that is all of it, for age is no column.
+    csv: String,
+    csv_whole: bool,
 }
 
 struct Group {
@@ -135,6 +138,13 @@ pub(crate) async fn show(
         reasons: cicatrix_model::Reason::ALL.iter().map(|reason| reason.code()).collect(),
         runs: sheet.rows().map(line).collect(),
         next,
+        csv: query(&[
+            ("state", asked(wanted.state.as_ref())),
+            ("reason", asked(wanted.reason.as_ref())),
+            ("clinic_id", asked(wanted.clinic.as_ref())),
+            ("night_id", asked(wanted.night.as_ref())),
+        ]),
+        csv_whole: asked(wanted.older.as_ref()).is_none(),
         asked: wanted,
         shell: visitor.shell(&dashboard, "jobs", "Jobs"),
     };

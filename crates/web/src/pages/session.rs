@@ -8,7 +8,7 @@ use cicatrix_ledger::{SheetRow, Table};
 use crate::Shared;
 use crate::pages::jobs::{Reading, pictures, readings};
 use crate::pages::tonight::advice;
-use crate::pages::{Shell, Visitor, html};
+use crate::pages::{Shell, Visitor, html, query};
 use crate::problem::Problem;
 use crate::words::{VerdictWords, escaped, state, verdict};
 
@@ -23,6 +23,8 @@ struct SessionPage {
     problem: String,
     photos: Vec<Photo>,
     changes: Vec<Change>,
+    /// What was asked, for the same as CSV.
+    csv: String,
 }
 
 struct Photo {
@@ -73,6 +75,7 @@ pub(crate) async fn show(
             .join(": "),
         photos: photos.rows().map(|row| photo(row, has_pictures)).collect(),
         changes: changes.rows().map(change).collect(),
+        csv: query(&of_session.map(|(name, value)| (name, Some(value)))),
         shell: visitor.shell(&dashboard, "patients", format!("Session {session}")),
         clinic,
         patient,

@@ -7,11 +7,12 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use cicatrix_ledger::{Colleague, Counts, Page, Table, Tonight};
+use cicatrix_ledger::{Cell, Colleague, Counts, Page, Table, Tonight};
 use futures::{Stream, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::pages::data::csv_of;
 use crate::pages::{Shell, Visitor, html};
 use crate::problem::Problem;
 use crate::words::{clock, local};
@@ -115,6 +116,28 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
     Ok(html(&page))
 }
 
+/// The table of clinics.
+pub(crate) async fn csv(State(dashboard): State<Shared>) -> Result<Response, Problem> {
+    let tonight = dashboard.ledger.tonight(Timestamp::now() - WITHIN).await?;
+    let rows = clinics(&tonight).into_iter().map(|line| {
+        let counts = &line.counts;
+        let n = |n: u64| Cell::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        let held = line.held.map_or(Cell::Null, Cell::Text);
+        [
+            Cell::Text(line.clinic),
+            n(counts.unfinished()),
+            n(counts.running),
+            n(counts.measured),
+            n(counts.not_measurable),
+            n(counts.quarantined),
+            n(counts.failed),
+            held,
+        ]
+    });
+    let columns = ["clinic_id", "open", "running", "measured", "not_measurable", "quarantined", "failed", "held"];
+    csv_of("tonight.csv", columns, rows)
+}
+
 pub(crate) async fn nights(dashboard: &Dashboard, most: u32) -> Result<Vec<NightLine>, Problem> {
     let (sheet, _) =
         dashboard.ledger.page(&Page { table: Table::Nights, matching: vec![], before: None, most }).await?;
@@ -178,7 +201,8 @@ fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
     }
     let deadline = (dashboard.settings.deadline)();
     let deadline = deadline.map_or(String::new(), |at| format!(" The deadline is {}.", local(at)));
-    match tonight.pace.eta() {
+    match tonight.eta() {
+        _ if !tonight.moves() => "All that is open is held by a pause or a closed window.".to_owned(),
         Some(eta) => {
             format!("{:.0} photos a minute; all done at about {}.{deadline}", tonight.pace.per_minute, local(eta))
         }
@@ -188,15 +212,10 @@ fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
 
 fn warnings(dashboard: &Dashboard, tonight: &Tonight, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
-    let open = tonight.counts.unfinished();
-    if let Some(deadline) = (dashboard.settings.deadline)()
-        && open > 0
-        && tonight.pace.eta().is_none_or(|eta| eta > deadline)
-    {
+    if let Some(deadline) = (dashboard.settings.deadline)().filter(|deadline| tonight.is_late_for(*deadline)) {
         warnings.push(format!("At this pace the deadline {} will be missed.", local(deadline)));
     }
-    if tonight.counts.ready + tonight.counts.running > 0 && !tonight.workers.iter().any(|w| w.silent_for(now).is_none())
-    {
+    if tonight.moves() && !tonight.workers.iter().any(|w| w.silent_for(now).is_none()) {
         warnings.push("Photos are ready and no worker is there: start 'cicatrix worker' or 'cicatrix run'.".to_owned());
     }
     let silent = |worker: &Colleague| {
