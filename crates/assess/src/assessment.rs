@@ -93,7 +93,7 @@ pub fn assess(
     match judge(reference, &frame, metadata, photo, itself, pictures, protocol) {
         Ok(measurement) => Assessment::Measured(Box::new(measurement)),
         Err(Refused { reasons, detail, readings, at_fault }) => {
-            let pictures = if pictures { picture::refused(&frame, &at_fault) } else { vec![] };
+            let pictures = if pictures { picture::refused(&frame, &at_fault, &reasons) } else { vec![] };
             Assessment::NotMeasurable { reasons, detail, readings, pictures }
         }
     }

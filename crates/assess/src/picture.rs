@@ -1,6 +1,7 @@
 //! Derived pictures: the follow-up laid over the baseline, the change map, the confidence, a thumbnail.
 
 use cicatrix_align::{Grid, resample};
+use cicatrix_model::Reason;
 use cicatrix_photo::{
     Frame, Plane, PreviewError, decode, encode_png, encode_webp, from_linear, masked_gaussian, shrink,
 };
@@ -21,6 +22,10 @@ const WORSE: [f32; 3] = [230.0, 159.0, 0.0];
 const BETTER: [f32; 3] = [0.0, 114.0, 178.0];
 const NEW: [f32; 3] = [204.0, 121.0, 167.0];
 const SAME: [f32; 3] = [160.0, 160.0, 160.0];
+/// sRGB codes beyond which the gate's exposure takes a pixel for near white or for black, and the stripes over such, px.
+const BURNT_OUT: u8 = 231;
+const BLACK: u8 = 12;
+const STRIPE: usize = 3;
 /// ln change of local contrast at which a colour is full.
 const FULL: f32 = 0.7;
 
@@ -51,25 +56,36 @@ fn shown(reference: &Reference) -> Grid {
 }
 
 fn thumbnail(frame: &Frame) -> Result<Vec<u8>, PreviewError> {
-    marked(frame, &[])
+    marked(frame, &[], false)
 }
 
 /// The thumbnail of a photo that cannot be a baseline; none of a file that is no photo.
 pub fn thumbnail_of(photo: &Photo<'_>, protocol: &Protocol) -> Vec<Picture> {
     match decode(photo.bytes, photo.extension, &protocol.limits) {
-        Ok((frame, _)) => refused(&frame, &[]),
+        Ok((frame, _)) => refused(&frame, &[], &[]),
         Err(_) => vec![],
     }
 }
 
-/// The thumbnail of a photo that gives no number, with a frame around each region at fault.
-pub(crate) fn refused(frame: &Frame, at_fault: &[[[f64; 2]; 4]]) -> Vec<Picture> {
-    marked(frame, at_fault).ok().map(|bytes| Picture { name: "thumb.webp", bytes }).into_iter().collect()
+/// The thumbnail of a photo that gives no number, with a frame around each region at fault, or around the whole of it. Where its
+/// exposure is at fault, what is burnt out or black is striped.
+pub(crate) fn refused(frame: &Frame, at_fault: &[[[f64; 2]; 4]], reasons: &[Reason]) -> Vec<Picture> {
+    let (right, bottom) = (frame.width as f64, frame.height as f64);
+    // A line is two thumbnail pixels wide.
+    let inset = 2.0 * right.max(bottom) / THUMB_SIDE as f64;
+    let [x0, y0, x1, y1] = [0.0, 0.0, right - inset, bottom - inset];
+    let whole = [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]];
+    let outlines = if at_fault.is_empty() { &whole } else { at_fault };
+    let striped = reasons.iter().any(|reason| matches!(reason, Reason::Exposure | Reason::Specular));
+    marked(frame, outlines, striped).ok().map(|bytes| Picture { name: "thumb.webp", bytes }).into_iter().collect()
 }
 
-/// A thumbnail with outlines, given in px of the photo.
-fn marked(frame: &Frame, outlines: &[[[f64; 2]; 4]]) -> Result<Vec<u8>, PreviewError> {
+/// A thumbnail with outlines, given in px of the photo, and stripes where it is burnt out or black.
+fn marked(frame: &Frame, outlines: &[[[f64; 2]; 4]], striped: bool) -> Result<Vec<u8>, PreviewError> {
     let (mut rgb, width, height) = shrink(frame.to_srgb8(), frame.width, frame.height, THUMB_SIDE)?;
+    if striped {
+        stripe(&mut rgb, width);
+    }
     let scale = width as f64 / frame.width.max(1) as f64;
     for outline in outlines {
         for (number, from) in outline.iter().enumerate() {
@@ -78,6 +94,17 @@ fn marked(frame: &Frame, outlines: &[[[f64; 2]; 4]]) -> Result<Vec<u8>, PreviewE
         }
     }
     encode_webp(&rgb, width, height)
+}
+
+/// Slanted stripes over pixels that have lost what was there, as photographers know them.
+fn stripe(rgb: &mut [u8], width: usize) {
+    for (at, pixel) in rgb.chunks_exact_mut(3).enumerate() {
+        let (x, y) = (at % width, at / width);
+        let lost = pixel.iter().any(|v| *v >= BURNT_OUT) || pixel.iter().all(|v| *v <= BLACK);
+        if lost && ((x + y) / STRIPE).is_multiple_of(2) {
+            pixel.copy_from_slice(&NEW.map(|v| v as u8));
+        }
+    }
 }
 
 /// A line two pixels wide; what lies outside of the picture is left out.
