@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cicatrix_ledger::{Ledger, LedgerError, PlanSettings, SourceId};
+use cicatrix_ledger::{Ledger, LedgerError, PlanSettings, SourceId, patiently};
 use cicatrix_store::StoreError;
 use cicatrix_store::s3::{Event, EventQueue};
 use tokio::sync::mpsc;
@@ -41,7 +41,8 @@ pub struct Follow {
 impl Follow {
     /// Until `stop` is cancelled. An outage of queue, bucket or database is waited for; the messages come again.
     pub async fn run(self, stop: CancellationToken, tell: impl Fn(Followed, &[String])) -> anyhow::Result<Followed> {
-        let source = self.ledger.source(&self.intake.place()).await?;
+        let place = self.intake.place();
+        let source = patiently(|| self.ledger.source(&place)).await?;
         let mut followed = Followed::default();
         while !stop.is_cancelled() {
             let events = tokio::select! {
@@ -49,7 +50,7 @@ impl Follow {
                 () = stop.cancelled() => break,
             };
             let round = match events {
-                Ok(events) => self.take_up(source, &events, &mut followed).await,
+                Ok(events) => self.take_up(source, &events, &stop, &mut followed).await,
                 Err(error) => Err(error.into()),
             };
             match round {
@@ -82,11 +83,12 @@ impl Follow {
     }
 
     /// Lists, records and plans the patients of these events, then takes the events out of the queue. Gives what there is to
-    /// tell of their files.
+    /// tell of their files. At a stop the events are left where they are, and come again.
     async fn take_up(
         &self,
         source: SourceId,
         events: &[Event],
+        stop: &CancellationToken,
         followed: &mut Followed,
     ) -> anyhow::Result<Vec<String>> {
         let folders: BTreeSet<String> =
@@ -99,7 +101,10 @@ impl Follow {
                 drop(sink);
                 listed
             };
-            let (listed, planned) = tokio::join!(listing, self.record(source, found, &mut notices));
+            let (listed, planned) = tokio::select! {
+                both = async { tokio::join!(listing, self.record(source, found, &mut notices)) } => both,
+                () = stop.cancelled() => return Ok(Vec::new()),
+            };
             listed?;
             followed.planned += planned?;
             followed.patients += 1;

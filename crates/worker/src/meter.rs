@@ -55,6 +55,7 @@ struct Inner {
     paused: Gauge,
     deadline: Level,
     eta: Level,
+    last_scan: Level,
     successes: Family<Labels, Level>,
     knows_successes: AtomicBool,
     /// When the work was last seen to go round, seconds since 1970.
@@ -85,6 +86,7 @@ impl Default for Meter {
             paused: Gauge::default(),
             deadline: Level::default(),
             eta: Level::default(),
+            last_scan: Level::default(),
             successes: Family::default(),
             knows_successes: AtomicBool::new(false),
             beat: AtomicI64::new(Timestamp::now().as_second()),
@@ -150,6 +152,12 @@ impl Default for Meter {
             inner.eta.clone(),
         );
         registry.register_with_unit(
+            "last_scan_timestamp",
+            "When the last sweep over the whole source ended; 0 before the first",
+            unit(),
+            inner.last_scan.clone(),
+        );
+        registry.register_with_unit(
             "last_success_timestamp",
             "When a photo of a clinic was last measured",
             unit(),
@@ -205,8 +213,10 @@ impl Meter {
         let pauses = ledger.pauses().await?;
         self.inner.paused.set(i64::from(pauses.iter().any(|pause| pause.clinic.is_none())));
         let eta = ledger.pace(Some(source), counts.unfinished()).await?.eta();
+        let eta = eta.filter(|_| counts.ready + counts.running > 0 || counts.unfinished() == 0);
         self.inner.eta.set(eta.map_or(0.0, seconds));
         self.inner.deadline.set(deadline.map_or(0.0, seconds));
+        self.inner.last_scan.set(ledger.last_sweep(source).await?.map_or(0.0, seconds));
         // What others measured before; what this process measures it counts itself.
         if !self.inner.knows_successes.swap(true, Ordering::Relaxed) {
             for (clinic, at) in ledger.last_successes(source).await? {

@@ -58,11 +58,24 @@ impl Shift {
         let calibration = self.desk.calibration();
         patiently(|| self.ledger.recalibrate(&calibration)).await?;
         let source = patiently(|| self.ledger.source(&self.place)).await?;
+        if patiently(|| self.ledger.counts(Some(source))).await?.total() == 0 {
+            let place = &self.place;
+            tracing::warn!("nothing is planned of {place} yet: 'cicatrix scan' plans what is there");
+        }
         let halt = stop.child_token();
         let lead = async {
             let mut watch = Watch::new(&self.ledger, &self.desk, source);
+            let mut was_held = false;
             loop {
                 let open = watch.look(&halt, &tell).await?;
+                let is_held = open.unfinished() > 0 && open.ready + open.running == 0;
+                if is_held && !was_held {
+                    let n = open.unfinished();
+                    tracing::warn!(
+                        "{n} photos are left and all are held by a pause or a closed window: waiting for it"
+                    );
+                }
+                was_held = is_held;
                 let is_over = self.drain && open.unfinished() == 0 || self.crew.is_late();
                 if is_over || halt.is_cancelled() {
                     return Ok(open.unfinished() > 0 && !halt.is_cancelled());

@@ -7,7 +7,7 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use serde_json::Value;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::client::{behaviour, region};
 use super::explain::{Asked, explain};
@@ -94,7 +94,9 @@ impl EventQueue {
             let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
             let answer = request.send().await.map_err(|error| explain(self.asked("delete from"), &error))?;
             if !answer.failed().is_empty() {
-                debug!(n = answer.failed().len(), "messages could not be taken out of the queue, they come again");
+                let why = answer.failed().first().map_or("", |failed| failed.code());
+                let n = answer.failed().len();
+                warn!(n, why, "messages could not be taken out of the queue, they come again");
             }
         }
         Ok(())
