@@ -309,7 +309,9 @@ pub(crate) enum Format {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// observations, changes, sessions, photos, regions, retakes, quarantine, trends, responders, nights, events or actions
+    /// observations, changes, sessions, photos, regions, retakes, quarantine, trends, responders, nights, events, actions,
+    /// patients, workers, or
+    /// dictionary: what each column of these says, and its unit
     pub(crate) table: Table,
     /// json writes one object a line
     #[arg(long, value_enum, default_value = "csv")]

@@ -54,10 +54,16 @@ pub(crate) fn bad_config(text: impl Into<String>) -> anyhow::Error {
     Wrong { code: BAD_CONFIG, text: text.into() }.into()
 }
 
-/// Prints an error with its causes and gives its code.
-pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
-    ExitCode::from(error.chain().find_map(code).unwrap_or(BUG))
+/// Prints an error with its causes, as JSON for machines, and gives its code.
+pub(crate) fn of_error(error: &anyhow::Error, json: bool) -> ExitCode {
+    let code = error.chain().find_map(code).unwrap_or(BUG);
+    let line = if json {
+        serde_json::json!({ "error": format!("{error:#}"), "exit_code": code }).to_string()
+    } else {
+        format!("error: {error:#}")
+    };
+    let _ = writeln!(std::io::stderr(), "{line}");
+    ExitCode::from(code)
 }
 
 /// A pixel process speaks to its parent alone; a broken pipe means that the parent is gone.

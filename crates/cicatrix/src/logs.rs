@@ -17,7 +17,10 @@ pub(crate) fn start(global: &Global) -> Spans {
         (_, 1) => "cicatrix=info,cicatrix_worker=info,cicatrix_ledger=info,cicatrix_store=info,warn",
         (_, _) => "debug,sqlx=info,hyper=info",
     };
-    let filter = EnvFilter::try_from_env("CICATRIX_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let asked = std::env::var("CICATRIX_LOG").ok().filter(|asked| !asked.is_empty());
+    let read = asked.as_deref().map(EnvFilter::try_new).transpose();
+    let is_bad = read.as_ref().err().map(ToString::to_string);
+    let filter = read.ok().flatten().unwrap_or_else(|| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if global.json {
         lines.json().boxed()
@@ -30,6 +33,11 @@ pub(crate) fn start(global: &Global) -> Spans {
     registry.with(spans.layer()).init();
     #[cfg(not(feature = "otlp"))]
     registry.init();
+    if let Some(why) = is_bad {
+        tracing::warn!(
+            "CICATRIX_LOG is no filter ({why}) and is not used: write for example 'info' or 'cicatrix_store=debug'"
+        );
+    }
     spans
 }
 

@@ -26,10 +26,11 @@ fn main() -> ExitCode {
             std::io::stdout().lock(),
         ));
     }
+    let json = args.global.json;
     let spans = logs::start(&args.global);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::of_error(&anyhow::Error::new(error)),
+        Err(error) => return exit::of_error(&anyhow::Error::new(error), json),
     };
     let result = runtime.block_on(command::dispatch(args));
     // Work that is still blocked in the system does not hold the exit.
@@ -37,6 +38,6 @@ fn main() -> ExitCode {
     spans.send_last();
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(error) => exit::of_error(&error),
+        Err(error) => exit::of_error(&error, json),
     }
 }

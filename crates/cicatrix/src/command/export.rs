@@ -78,7 +78,8 @@ pub(crate) async fn open_to_change(db: &str) -> anyhow::Result<Ledger> {
 
 fn must_exist(db: &str) -> anyhow::Result<()> {
     let path = db.strip_prefix("sqlite://").map(|p| p.split('?').next().unwrap_or(p));
-    if let Some(path) = path.filter(|p| !p.starts_with(':') && !Path::new(p).exists()) {
+    // An address that names no file is told so when it is opened.
+    if let Some(path) = path.filter(|p| !p.is_empty() && !p.starts_with(':') && !Path::new(p).exists()) {
         return Err(exit::bad_input(format!(
             "there is no database {path}: run 'cicatrix run <SRC>' first, or name another"
         )));
