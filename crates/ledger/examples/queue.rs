@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use cicatrix_ledger::{
-    Filter, Handler, HandlerError, Ledger, PhotoUpload, PlanSettings, Schedule, SessionUpload, StartedRun, State,
-    Verdict, WorkSettings,
+    Filter, Handler, HandlerError, Ledger, PhotoUpload, PlanSettings, Schedule, SessionUpload, SourceId, StartedRun,
+    State, Verdict, WorkSettings,
 };
-use cicatrix_model::{Change, ClinicId, QualityTier, Scale, ScaleSource, Series, Trend};
+use cicatrix_model::{Change, ClinicId, PatientId, QualityTier, Scale, ScaleSource, Series, Trend};
+use futures::{StreamExt, stream};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -72,39 +73,42 @@ fn plan() -> PlanSettings {
 /// Patients with a baseline and three follow-ups, over twenty clinics.
 async fn fill(ledger: &Ledger, photos: usize) {
     let source = ledger.source("queue").await.unwrap();
-    for number in 0..photos / 4 {
-        let clinic = ClinicId::new(format!("c-{:02}", number % 20)).unwrap();
-        let patient = format!("pt-{number:06}").parse().unwrap();
-        for month in 1..=4 {
-            let name = format!("{number}-{month}");
-            let upload = SessionUpload {
-                clinic: clinic.clone(),
-                patient: format!("pt-{number:06}").parse().unwrap(),
-                session: format!("2026-{month:02}-01-01").parse().unwrap(),
-                session_no: None,
-                baseline: false,
-                sessions_before: None,
-                days_since_treatment: None,
-                manifest: None,
-                problem: None,
-                is_whole: true,
-                photos: vec![PhotoUpload {
-                    view: "face.frontal".parse().unwrap(),
-                    shot: 1,
-                    key: format!("{name}.jpg"),
-                    version: name,
-                    bytes: 1,
-                    sha256: None,
-                    captured_at: None,
-                    px_per_mm: None,
-                    regions: vec![],
-                    refused: None,
-                }],
-            };
-            ledger.record_session(source, &upload).await.unwrap();
-        }
-        ledger.plan_patient(&clinic, &patient, &plan()).await.unwrap();
+    // Some at once: a server commits them together.
+    stream::iter(0..photos / 4).for_each_concurrent(8, |number| fill_patient(ledger, source, number)).await;
+}
+
+async fn fill_patient(ledger: &Ledger, source: SourceId, number: usize) {
+    let clinic = ClinicId::new(format!("c-{:02}", number % 20)).unwrap();
+    let patient: PatientId = format!("pt-{number:06}").parse().unwrap();
+    for month in 1..=4 {
+        let name = format!("{number}-{month}");
+        let upload = SessionUpload {
+            clinic: clinic.clone(),
+            patient: patient.clone(),
+            session: format!("2026-{month:02}-01-01").parse().unwrap(),
+            session_no: None,
+            baseline: false,
+            sessions_before: None,
+            days_since_treatment: None,
+            manifest: None,
+            problem: None,
+            is_whole: true,
+            photos: vec![PhotoUpload {
+                view: "face.frontal".parse().unwrap(),
+                shot: 1,
+                key: format!("{name}.jpg"),
+                version: name,
+                bytes: 1,
+                sha256: None,
+                captured_at: None,
+                px_per_mm: None,
+                regions: vec![],
+                refused: None,
+            }],
+        };
+        ledger.record_session(source, &upload).await.unwrap();
     }
+    ledger.plan_patient(&clinic, &patient, &plan()).await.unwrap();
 }
 
 /// Milliseconds that a photo costs, and that a look at the counts and a page of the list take.

@@ -127,14 +127,17 @@ impl Ledger {
     /// How many current runs match, by state and reason.
     pub async fn matching(&self, filter: &Filter) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
         // Those that have ended are counted on an index, without a look at whose turn it is.
-        let mut parts = vec![format!(
-            "{} AND r.state IN ({OPEN_STATES}) GROUP BY shown, r.reason",
-            filter.sql(&format!("SELECT {SHOWN_STATE} AS shown, r.reason, COUNT(*) AS n"))
-        )];
+        let mut parts = Vec::new();
+        if filter.state.is_none_or(State::is_unfinished) {
+            let open = filter.sql(&format!("SELECT {SHOWN_STATE} AS shown, r.reason, COUNT(*) AS n"));
+            parts.push(format!("{open} AND r.state IN ({OPEN_STATES}) GROUP BY shown, r.reason"));
+        }
         if !filter.state.is_some_and(State::is_unfinished) {
+            // Where a state is asked for, another word on it would only mislead the planner.
+            let ended = filter.state.map_or(format!(" AND r.state NOT IN ({OPEN_STATES})"), |_| String::new());
             parts.push(format!(
                 "SELECT r.state AS shown, r.reason, COUNT(*) AS n FROM photo_run r
-                  WHERE r.is_current = 1{} AND r.state NOT IN ({OPEN_STATES}) GROUP BY r.state, r.reason",
+                  WHERE r.is_current = 1{}{ended} GROUP BY r.state, r.reason",
                 filter.and()
             ));
         }
