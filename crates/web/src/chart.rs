@@ -200,13 +200,12 @@ pub(crate) fn nights(bars: &[Bar]) -> String {
     svg.end()
 }
 
-/// Groups side by side: mean change by session with its interval. One panel a group.
-pub(crate) fn groups(name: &str, means: &[GroupMean], range: [f64; 2]) -> String {
+/// Groups below each other: mean change by session with its interval, one panel a group, all with the same axes.
+pub(crate) fn groups(name: &str, means: &[GroupMean], range: [f64; 2], last: i64) -> String {
     const HEIGHT: f64 = 220.0;
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 12.0, HEIGHT - 40.0);
     let y = Axis::over(range.into_iter(), bottom, top, 4.0);
-    let sessions = means.iter().map(|mean| mean.session as f64);
-    let x = Axis::over(sessions, left, right - 12.0, 8.0);
+    let x = Axis::over([last as f64].into_iter(), left, right - 12.0, 8.0);
     let mut svg = Svg::new("img", HEIGHT, &format!("Mean change by session, {name}"));
     for v in y.ticks() {
         svg.line(if v == 0.0 { "zero" } else { "grid" }, left, y.at(v), right, y.at(v));
@@ -230,6 +229,7 @@ pub(crate) fn groups(name: &str, means: &[GroupMean], range: [f64; 2]) -> String
         svg.text("x", at, bottom + 16.0, &format!("{}", mean.session));
         svg.text("x small", at, bottom + 30.0, &format!("n {}", mean.n));
     }
+    svg.text("y", left - 8.0, bottom + 16.0, "session");
     svg.end()
 }
 
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn nothing_to_show_is_no_trouble() {
-        for svg in [trend("t", &[], &[]), nights(&[]), groups("g", &[], [0.0, 0.0]), responders(&[], 0)] {
+        for svg in [trend("t", &[], &[]), nights(&[]), groups("g", &[], [0.0, 0.0], 0), responders(&[], 0)] {
             assert!(svg.ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }

@@ -44,6 +44,12 @@ pub(crate) fn change(measure: &str, value: f64) -> String {
     }
 }
 
+/// An interval of a change as its measure tells it.
+pub(crate) fn change_interval(measure: &str, low: f64, high: f64) -> String {
+    let unit = change(measure, high).split_once(' ').map(|(_, unit)| unit.to_owned()).unwrap_or_default();
+    format!("{} {unit}", interval(low, high).trim_end_matches(" %"))
+}
+
 /// `−31.0 to −15.2 %`
 pub(crate) fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", percent(low).trim_end_matches(" %"), percent(high))
@@ -108,6 +114,8 @@ mod tests {
 
     #[test]
     fn numbers_carry_their_sign() {
+        assert_eq!(change_interval("psi", -31.0, 2.0), "−31.0 to +2.0 %");
+        assert_eq!(change_interval("delta_ei", -1.5, 0.5), "−1.5 to +0.5 100·log10");
         assert_eq!(percent(-23.44), "−23.4 %");
         assert_eq!(percent(3.0), "+3.0 %");
         assert_eq!(interval(-31.0, 2.0), "−31.0 to +2.0 %");

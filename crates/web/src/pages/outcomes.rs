@@ -127,6 +127,7 @@ pub(crate) async fn show(
 fn groups(found: Vec<(String, Vec<GroupMean>)>) -> Vec<Group> {
     let all = found.iter().flat_map(|(_, means)| means);
     let range = all.fold([0.0_f64, 0.0_f64], |[low, high], mean| [low.min(mean.low), high.max(mean.high)]);
+    let last = found.iter().flat_map(|(_, means)| means).map(|mean| mean.session).max().unwrap_or(0);
     let row = |mean: &GroupMean| Row {
         session: mean.session,
         n: mean.n,
@@ -134,7 +135,7 @@ fn groups(found: Vec<(String, Vec<GroupMean>)>) -> Vec<Group> {
         interval: interval(mean.low, mean.high),
     };
     let group = |(number, (name, means)): (usize, (String, Vec<GroupMean>))| Group {
-        chart: if number < DRAWN { chart::groups(&name, &means, range) } else { String::new() },
+        chart: if number < DRAWN { chart::groups(&name, &means, range, last) } else { String::new() },
         rows: means.iter().map(row).collect(),
         name,
     };

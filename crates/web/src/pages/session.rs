@@ -10,7 +10,7 @@ use crate::pages::jobs::{Reading, pictures, readings};
 use crate::pages::tonight::advice;
 use crate::pages::{Shell, Visitor, html, query};
 use crate::problem::Problem;
-use crate::words::{VerdictWords, escaped, state, verdict};
+use crate::words::{VerdictWords, change_interval, escaped, state, verdict};
 
 #[derive(Template)]
 #[template(path = "session.html")]
@@ -131,7 +131,7 @@ fn change(row: SheetRow<'_>) -> Change {
         change: real("change_pct").map(told).unwrap_or_default(),
         interval: real("ci95_lo")
             .zip(real("ci95_hi"))
-            .map(|(low, high)| format!("{} to {}", told(low), told(high)))
+            .map(|(low, high)| change_interval(row.text("measure").unwrap_or_default(), low, high))
             .unwrap_or_default(),
         verdict: verdict(row.text("verdict").unwrap_or_default()),
         why: text("reason"),

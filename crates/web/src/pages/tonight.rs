@@ -91,7 +91,7 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
     let now = Timestamp::now();
     let tonight = dashboard.ledger.tonight(now - WITHIN).await?;
     let nights = nights(&dashboard, NIGHTS).await?;
-    let bars: Vec<chart::Bar> = nights.iter().rev().map(bar).collect();
+    let bars: Vec<chart::Bar> = nights.iter().rev().filter(|night| night.counts.total() > 0).map(bar).collect();
     let page = TonightPage {
         counts: tonight.counts,
         lists: Lists::of(&tonight),
