@@ -132,10 +132,10 @@ async fn has_ended(
     let ended: i64 = query_scalar(
         "SELECT CASE WHEN EXISTS (
              SELECT 1
-               FROM session s
-               JOIN photo p ON p.session_id = s.session_id AND p.view = $3 AND p.is_current = 1
-               JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
+               FROM session s CROSS JOIN photo p CROSS JOIN photo_run r
               WHERE s.clinic_id = $1 AND s.patient_id = $2 AND (CAST($4 AS TEXT) IS NULL OR s.session = $4)
+                AND p.session_id = s.session_id AND p.view = $3 AND p.is_current = 1
+                AND r.photo_id = p.photo_id AND r.is_current = 1
                 AND r.state NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')) THEN 1 ELSE 0 END",
     )
     .bind(clinic)
