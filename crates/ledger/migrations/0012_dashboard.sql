@@ -23,3 +23,6 @@ ON CONFLICT (clinic_id, patient_id, view) DO NOTHING;
 CREATE INDEX session_change_verdict ON session_change (measure, verdict);
 -- The few regions that were refused among all that were measured.
 CREATE INDEX run_region_refused ON run_region (run_id, region, reason) WHERE reason IS NOT NULL;
+
+-- A sweep that was cut, or could not list some place, leaves something for the next one.
+ALTER TABLE night ADD COLUMN saw_all BIGINT NOT NULL DEFAULT 0;

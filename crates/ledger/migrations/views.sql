@@ -69,7 +69,8 @@ SELECT clinic_id, patient_id, session_date, session_no, session, days_since_base
                 THEN 1 ELSE 0 END AS responder_75
       FROM v_changes c
      WHERE c.measure = 'psi' AND c.endpoint_eligible = 1 AND c.change_pct IS NOT NULL
-       AND c.days_since_baseline IS NOT NULL AND NOT EXISTS (
+       -- A baseline may be chosen late: what was before it is no response.
+       AND c.days_since_baseline >= 0 AND NOT EXISTS (
            SELECT 1 FROM session b
             WHERE b.clinic_id = c.clinic_id AND b.patient_id = c.patient_id AND b.session = c.session
               AND b.is_baseline = 1)
@@ -107,7 +108,9 @@ HAVING s.gone_at IS NULL OR COUNT(CASE WHEN p.gone_at IS NULL OR r.run_id IS NOT
 CREATE VIEW v_photos AS
 SELECT s.clinic_id, s.patient_id, s.session_date, s.session_no, s.session, p.view, p.shot,
        -- Ready, and its clinic is held: its window is closed, or it is paused.
-       CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND t.held IS NOT NULL THEN 'scheduled' ELSE r.state END AS state,
+       CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND (t.held = 'window' OR EXISTS (
+           SELECT 1 FROM pause u WHERE u.clinic_id = '' OR u.clinic_id = r.clinic_id)) THEN 'scheduled' ELSE r.state END
+           AS state,
        r.reason, r.detail, r.reasons, r.tier AS quality_tier, r.endpoint_eligible,
        CASE WHEN r.baseline_photo_id = r.photo_id THEN 1 ELSE 0 END AS is_reference,
        r.gate, r.derived, r.provenance,

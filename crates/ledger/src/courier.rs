@@ -45,8 +45,9 @@ const SHORT_PAUSE: Duration = Duration::from_millis(500);
 const SOFT_STOP: Duration = Duration::from_secs(20);
 /// After which a stop is not waited for any longer: without a database the engine would try for ever.
 const HARD_STOP: Duration = Duration::from_secs(22);
-/// For what a worker writes when its photos are done.
-const LAST_WORDS: Duration = Duration::from_secs(20);
+/// For what a worker writes when its photos are done; after the soft stop all has to be over in 30 s. What it leaves, such as
+/// changes that wait to be computed, is the next one's.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 /// The engine's clock of a time-out starts a little before ours.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(1);
 /// How often changes that no finishing run will compute are looked for.

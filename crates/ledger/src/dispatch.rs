@@ -33,15 +33,6 @@ enum Held {
     Window,
 }
 
-impl Held {
-    fn name(self) -> &'static str {
-        match self {
-            Held::Paused => "paused",
-            Held::Window => "window",
-        }
-    }
-}
-
 /// Hands out runs of a source to whoever works on it.
 pub(crate) struct Dispatcher {
     ledger: Ledger,
@@ -327,7 +318,7 @@ impl Dispatcher {
     }
 }
 
-/// Writes which clinics are held, for those who look.
+/// Writes which clinics wait for their window, for those who look. Pauses are known without a worker.
 async fn tell_held(tx: &mut Tx, source: SourceId, held: &BTreeMap<String, Option<Held>>) -> Result<(), LedgerError> {
     for (clinic, why) in held {
         query(
@@ -336,7 +327,7 @@ async fn tell_held(tx: &mut Tx, source: SourceId, held: &BTreeMap<String, Option
         )
         .bind(source.0)
         .bind(clinic)
-        .bind(why.map(Held::name))
+        .bind((*why == Some(Held::Window)).then_some("window"))
         .execute(&mut *tx)
         .await?;
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::courier::Urgency;
 use crate::pages::listed;
-use crate::queries::{OPEN_STATES, SHOWN_STATE};
+use crate::queries::{OPEN_STATES, SHOWN_STATE, held};
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
 use crate::sql::{Cell, On, Tx, query, query_as, query_scalar};
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, plan, read, series, written};
@@ -383,8 +383,12 @@ impl Filter {
 
     fn conditions(&self) -> Vec<(&'static str, Cell)> {
         let state = self.state.map(|state| match state {
-            State::Scheduled => ("r.state = $n AND r.job_id IS NULL AND t.held IS NOT NULL", State::Ready.name()),
-            State::Ready => ("r.state = $n AND (r.job_id IS NOT NULL OR t.held IS NULL)", State::Ready.name()),
+            State::Scheduled => {
+                (concat!("r.state = $n AND r.job_id IS NULL AND ", held!(), " IS NOT NULL"), State::Ready.name())
+            }
+            State::Ready => {
+                (concat!("r.state = $n AND (r.job_id IS NOT NULL OR ", held!(), " IS NULL)"), State::Ready.name())
+            }
             other => ("r.state = $n", other.name()),
         });
         [

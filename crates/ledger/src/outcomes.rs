@@ -163,15 +163,17 @@ pub(crate) async fn settle(tx: &mut Tx, clinic: &str, patient: &str) -> Result<(
     .bind(Measure::Psi.name())
     .fetch_all(&mut *tx)
     .await?;
-    let wanted = outcomes_of(&changes);
     let written: Vec<Row> = query(
-        "SELECT session_id, session, outcome_ln, outcome_n, outcome_missing, outcome_is_last FROM session
+        "SELECT session_id, session, is_baseline, outcome_ln, outcome_n, outcome_missing, outcome_is_last FROM session
           WHERE clinic_id = $1 AND patient_id = $2",
     )
     .bind(clinic)
     .bind(patient)
     .fetch_all(&mut *tx)
     .await?;
+    let baseline = written.iter().find(|row| row.get::<i64>("is_baseline").is_ok_and(|is_baseline| is_baseline == 1));
+    let baseline: String = baseline.map_or(Ok(String::new()), |row| row.get("session"))?;
+    let wanted = outcomes_of(&changes, &baseline);
     for row in &written {
         let session: String = row.get("session")?;
         let own = wanted.get(session.as_str()).copied().unwrap_or_default();
@@ -200,10 +202,11 @@ pub(crate) async fn settle(tx: &mut Tx, clinic: &str, patient: &str) -> Result<(
     Ok(())
 }
 
-/// Of changes in the order of sessions: session, percent, whether it may be an endpoint.
-fn outcomes_of(changes: &[(String, Option<f64>, i64)]) -> BTreeMap<&str, Outcome> {
+/// Of changes in the order of sessions: session, percent, whether it may be an endpoint. What was before the baseline, which may be
+/// chosen late, is no outcome.
+fn outcomes_of<'a>(changes: &'a [(String, Option<f64>, i64)], baseline: &str) -> BTreeMap<&'a str, Outcome> {
     let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
-    for (session, change, eligible) in changes {
+    for (session, change, eligible) in changes.iter().filter(|(session, ..)| session.as_str() > baseline) {
         let outcome = outcomes.entry(session).or_default();
         match change {
             None => outcome.missing += 1,
@@ -229,14 +232,16 @@ mod tests {
     #[test]
     fn a_session_comes_to_the_mean_of_its_endpoints_and_the_last_one_with_a_number_is_told() {
         let change = |session: &str, change, eligible| (session.to_owned(), change, eligible);
-        let outcomes = [
+        let changes = [
+            change("2026-01-10-01", Some(-60.0), 1),
             change("2026-02-10-01", Some(-19.0), 1),
             change("2026-02-10-01", Some(-36.0), 1),
             change("2026-02-10-01", Some(90.0), 0),
             change("2026-03-10-01", None, 0),
             change("2026-03-10-01", None, 0),
         ];
-        let outcomes = outcomes_of(&outcomes);
+        let outcomes = outcomes_of(&changes, "2026-01-20-01");
+        assert_eq!(outcomes.len(), 2, "what was before the baseline is no outcome");
         let first = outcomes["2026-02-10-01"];
         assert!((first.ln.unwrap() - (0.9_f64 * 0.8).ln()).abs() < 1e-9, "the geometric mean of 0.81 and 0.64");
         assert_eq!((first.n, first.missing, first.is_last), (2, 0, true));

@@ -112,21 +112,33 @@ pub enum Line<'a> {
 /// States without a verdict, as SQL lists them: their runs have an index of their own.
 pub(crate) const OPEN_STATES: &str = "'waiting_for_baseline', 'scheduled', 'ready', 'running'";
 
-/// What people see of a run `r` whose clinic's turn is `t`: one that is ready while its clinic is held is scheduled.
-pub(crate) const SHOWN_STATE: &str =
-    "CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND t.held IS NOT NULL THEN 'scheduled' ELSE r.state END";
+/// Why the photos of the clinic of a run `r`, whose turn is `t`, are not begun: a pause, or the window that a worker told of last.
+macro_rules! held {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM pause u WHERE u.clinic_id = '' OR u.clinic_id = r.clinic_id) THEN 'paused'
+              WHEN t.held = 'window' THEN 'window' END"
+    };
+}
+pub(crate) use held;
+
+/// What people see of such a run: one that is ready while its clinic is held is scheduled.
+pub(crate) const SHOWN_STATE: &str = concat!(
+    "CASE WHEN r.state = 'ready' AND r.job_id IS NULL AND ",
+    held!(),
+    " IS NOT NULL THEN 'scheduled' ELSE r.state END"
+);
 
 /// Open runs for which a condition holds, counted: `clinic_id`, `state` as people see it, `held`, which says why a clinic's
 /// photos are not begun, and `n`. Counted first, so that clinics are looked up and not runs.
 pub(crate) fn open_runs(condition: &str) -> String {
     format!(
-        "SELECT r.clinic_id, {SHOWN_STATE} AS state, CASE WHEN r.state = 'ready' AND r.job_id IS NULL THEN t.held END AS held,
-                r.n
+        "SELECT r.clinic_id, {SHOWN_STATE} AS state, {} AS held, r.n
            FROM (SELECT source_id, clinic_id, state, MIN(CASE WHEN state = 'ready' THEN job_id END) AS job_id, COUNT(*) AS n
                    FROM photo_run
                   WHERE is_current = 1 AND state IN ({OPEN_STATES}) AND {condition}
                   GROUP BY source_id, clinic_id, state, CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END) AS r
-           LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id"
+           LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id",
+        held!()
     )
 }
 
@@ -317,8 +329,8 @@ impl Ledger {
     }
 
     /// Notes the end of a sweep, and what became of the runs that it planned. One that saw the end of the listing has nothing to
-    /// go on with.
-    pub async fn night_end(&self, night_id: i64, is_whole: bool) -> Result<Counts, LedgerError> {
+    /// go on with; `saw_all` says that nothing of what it was to see was left out.
+    pub async fn night_end(&self, night_id: i64, is_whole: bool, saw_all: bool) -> Result<Counts, LedgerError> {
         let mut tx = self.begin().await?;
         let rows: Vec<(String, i64)> =
             query_as("SELECT state, COUNT(*) FROM photo_run WHERE night_id = $1 GROUP BY state")
@@ -327,13 +339,14 @@ impl Ledger {
                 .await?;
         let counts = counted(rows)?;
         query(
-            "UPDATE night SET finished_at = $2, counts = $3, cursor = CASE WHEN $4 = 1 THEN NULL ELSE cursor END
+            "UPDATE night SET finished_at = $2, counts = $3, cursor = CASE WHEN $4 = 1 THEN NULL ELSE cursor END, saw_all = $5
               WHERE night_id = $1",
         )
         .bind(night_id)
         .bind(now())
         .bind(to_json(&counts, "counts")?)
         .bind(is_whole)
+        .bind(saw_all)
         .execute(&mut tx)
         .await?;
         tx.commit().await?;

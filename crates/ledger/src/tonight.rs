@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::operator::Pause;
 use crate::pages::listed;
-use crate::queries::open_runs;
+use crate::queries::{held, open_runs};
 use crate::sql::{query_as, query_scalar};
 use crate::{Colleague, Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
 
@@ -37,11 +37,10 @@ pub struct Tonight {
 impl Tonight {
     /// Whether anything is in work or may be begun: what is paused or waits for its window does not move.
     pub fn moves(&self) -> bool {
-        let all_paused = self.pauses.iter().any(|pause| pause.clinic.is_none());
-        self.counts.running > 0 || self.counts.ready > 0 && !all_paused
+        self.counts.running + self.counts.ready > 0
     }
 
-    /// When nothing is open any more at this pace; none while nothing moves.
+    /// When all that moves has ended at this pace; none while nothing does.
     pub fn eta(&self) -> Option<Timestamp> {
         self.pace.eta().filter(|_| self.moves() || self.counts.unfinished() == 0)
     }
@@ -85,18 +84,25 @@ pub struct ClinicTonight {
     pub held: Option<String>,
 }
 
+impl ClinicTonight {
+    /// Open runs that are in work or may be begun, with those that wait for them.
+    fn moving(&self) -> u64 {
+        if self.held.is_some() { self.counts.running } else { self.counts.unfinished() }
+    }
+}
+
 /// How fast it goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Runs that ended, by minute, over the last ten or since the first of them was begun.
     pub per_minute: f64,
-    /// Open runs.
+    /// Open runs, but for those that are held and those that wait for them.
     pub open: u64,
     pub at: Timestamp,
 }
 
 impl Pace {
-    /// When nothing is open any more at this pace; none while nothing moves.
+    /// When none of them is left; none while nothing moves.
     pub fn eta(&self) -> Option<Timestamp> {
         if self.open == 0 {
             return Some(self.at);
@@ -117,10 +123,11 @@ impl Ledger {
         )
         .fetch_all(&self.pool)
         .await?;
+        let clinics = self.clinics_tonight(since).await?;
         Ok(Tonight {
-            clinics: self.clinics_tonight(since).await?,
             pauses: self.pauses().await?,
-            pace: self.pace(None, counts.unfinished()).await?,
+            pace: self.pace(None, clinics.values().map(ClinicTonight::moving).sum()).await?,
+            clinics,
             counts,
             reasons,
             workers: self.colleagues().await?,
@@ -157,12 +164,25 @@ impl Ledger {
             .await
     }
 
-    /// How fast runs end, of a source or of all, with what is open.
-    pub async fn pace(&self, source: Option<SourceId>, open: u64) -> Result<Pace, LedgerError> {
+    /// How fast the runs of a source end, and how many there are that move.
+    pub async fn pace_of(&self, source: SourceId) -> Result<Pace, LedgerError> {
+        let moving: Option<i64> = query_scalar(format!(
+            "SELECT CAST(SUM(n) AS BIGINT) FROM ({}) AS o WHERE held IS NULL OR state = 'running'",
+            open_runs("source_id = $1")
+        ))
+        .bind(source.0)
+        .fetch_one(&self.pool)
+        .await?;
+        self.pace(Some(source), moving.map_or(0, |n| u64::try_from(n).unwrap_or(0))).await
+    }
+
+    /// Of runs that somebody worked on: what a plan concludes, or a person cancels, is no work.
+    async fn pace(&self, source: Option<SourceId>, open: u64) -> Result<Pace, LedgerError> {
         let at = Timestamp::now();
         let (ended, first): (i64, Option<String>) = query_as(
             "SELECT COUNT(*), MIN(started_at) FROM photo_run
-              WHERE +is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)",
+              WHERE +is_current = 1 AND finished_at >= $1 AND (CAST($2 AS BIGINT) IS NULL OR source_id = $2)
+                AND started_at IS NOT NULL AND state || '' <> 'cancelled'",
         )
         .bind(written(at - PACE))
         .bind(source.map(|source| source.0))
@@ -176,24 +196,25 @@ impl Ledger {
 
     /// Since when the longest waiting run could have been begun and was not, of a source.
     pub async fn oldest_ready(&self, source: SourceId) -> Result<Option<Timestamp>, LedgerError> {
-        let oldest: Option<String> = query_scalar(
+        let oldest: Option<String> = query_scalar(concat!(
             "SELECT r.created_at FROM photo_run r
                LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
               WHERE r.source_id = $1 AND r.is_current = 1 AND r.state = 'ready'
-                AND r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') AND t.held IS NULL
-              ORDER BY r.created_at LIMIT 1",
-        )
+                AND r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') AND ",
+            held!(),
+            " IS NULL ORDER BY r.created_at LIMIT 1"
+        ))
         .bind(source.0)
         .fetch_optional(&self.pool)
         .await?;
         Ok(oldest.and_then(|oldest| oldest.parse().ok()))
     }
 
-    /// When the last sweep over a source ended that saw the end of the listing.
+    /// When the last sweep over a source ended that saw all that it was to see.
     pub async fn last_sweep(&self, source: SourceId) -> Result<Option<Timestamp>, LedgerError> {
         let last: Option<String> = query_scalar(
             "SELECT MAX(n.finished_at) FROM night n JOIN source s ON s.location = n.source
-              WHERE s.source_id = $1 AND n.cursor IS NULL",
+              WHERE s.source_id = $1 AND n.saw_all = 1",
         )
         .bind(source.0)
         .fetch_one(&self.pool)

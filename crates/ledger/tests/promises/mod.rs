@@ -886,7 +886,7 @@ async fn a_sweep_that_was_cut_goes_on_behind_its_mark_and_a_whole_one_begins_ane
     assert_eq!(after, None);
     ledger.night_mark(first, "clinic=c/patient=p/x.jpg").await.unwrap();
     ledger.record_stray(first, "odd name", Reason::BadKey, "rename it").await.unwrap();
-    ledger.night_end(first, false).await.unwrap();
+    ledger.night_end(first, false, false).await.unwrap();
     here(&ledger).await;
     ledger.source("s3://a").await.unwrap();
 
@@ -898,7 +898,7 @@ async fn a_sweep_that_was_cut_goes_on_behind_its_mark_and_a_whole_one_begins_ane
     assert_eq!(after.as_deref(), Some("clinic=c/patient=p/x.jpg"));
     let (_, after) = begin("since 2026-11-01", true).await;
     assert_eq!(after, None, "another scope");
-    ledger.night_end(second, true).await.unwrap();
+    ledger.night_end(second, true, true).await.unwrap();
     let (_, after) = begin("all", false).await;
     assert_eq!(after, None);
 }
@@ -913,7 +913,7 @@ async fn every_table_can_be_exported_and_filtered() {
         ledger.plan_patient(&clinic(), &session.patient, &how).await.unwrap();
     }
     drain(&ledger, Fake::good()).await;
-    assert_eq!(ledger.night_end(night, true).await.unwrap().measured, 4);
+    assert_eq!(ledger.night_end(night, true, true).await.unwrap().measured, 4);
     for table in Table::ALL {
         let exported = rows(&ledger, table).await.len() as u64;
         let handed_over = ledger.export(table, &mut |_: Line<'_>| Ok(())).await.unwrap();
@@ -925,4 +925,35 @@ async fn every_table_can_be_exported_and_filtered() {
     assert_eq!(found, 1);
     let unknown = ledger.export_where(Table::Photos, &[("face", "x")], &mut |_: Line<'_>| Ok(())).await;
     assert!(matches!(unknown, Err(LedgerError::Unsupported(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_sweep_that_saw_all_counts_as_the_last_one() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    let source = here(&ledger).await;
+    // Cut before its first mark, or behind it with places that could not be listed.
+    for is_whole in [false, true] {
+        let (night, _) = ledger.night_begin("here", "all", true).await.unwrap();
+        ledger.night_end(night, is_whole, false).await.unwrap();
+        assert_eq!(ledger.last_sweep(source).await.unwrap(), None);
+    }
+    let (night, _) = ledger.night_begin("here", "all", true).await.unwrap();
+    ledger.night_end(night, true, true).await.unwrap();
+    let other = ledger.source("there").await.unwrap();
+    assert!(ledger.last_sweep(source).await.unwrap().is_some());
+    assert_eq!(ledger.last_sweep(other).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pace_counts_work_and_the_end_what_moves() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)).await;
+    let before = ledger.tonight(jiff::Timestamp::now()).await.unwrap();
+    assert_eq!((before.pace.per_minute, before.pace.open, before.eta()), (0.0, 3, None));
+    ledger.pause(Some(&clinic()), &by()).await.unwrap();
+    let paused = ledger.tonight(jiff::Timestamp::now()).await.unwrap();
+    assert_eq!((paused.moves(), paused.pace.open, paused.counts.scheduled), (false, 0, 1), "without any worker");
+    ledger.cancel(&in_state(State::Scheduled), &by()).await.unwrap();
+    let cancelled = ledger.tonight(jiff::Timestamp::now()).await.unwrap();
+    assert_eq!(cancelled.pace.per_minute, 0.0, "what is cancelled was no work");
 }
