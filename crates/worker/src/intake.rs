@@ -136,6 +136,16 @@ pub struct SweepCounts {
 }
 
 impl SweepCounts {
+    /// With those of a further pass.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.photos += other.photos;
+        self.sessions += other.sessions;
+        self.patients += other.patients;
+        self.bad_keys += other.bad_keys;
+        self.problems += other.problems;
+    }
+
     fn with(mut self, found: &Found) -> Self {
         match found {
             Found::Session(upload) => {

@@ -153,7 +153,7 @@ impl Default for Meter {
         );
         registry.register_with_unit(
             "last_scan_timestamp",
-            "When the last sweep over the whole source ended; 0 before the first",
+            "When the last sweep over the source ended that saw all it was to see; 0 before the first",
             unit(),
             inner.last_scan.clone(),
         );
@@ -212,7 +212,7 @@ impl Meter {
         self.inner.oldest_ready.set(oldest.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0)));
         let pauses = ledger.pauses().await?;
         self.inner.paused.set(i64::from(pauses.iter().any(|pause| pause.clinic.is_none())));
-        let eta = ledger.pace(Some(source), counts.unfinished()).await?.eta();
+        let eta = ledger.pace_of(source).await?.eta();
         let eta = eta.filter(|_| counts.ready + counts.running > 0 || counts.unfinished() == 0);
         self.inner.eta.set(eta.map_or(0.0, seconds));
         self.inner.deadline.set(deadline.map_or(0.0, seconds));

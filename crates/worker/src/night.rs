@@ -55,7 +55,7 @@ pub struct Summary {
     pub ending: Ending,
     /// The listing was stopped before its end.
     pub cut: bool,
-    /// It went on where the last one was cut.
+    /// It went on where the last one was cut, and looked at what lies before that afterwards.
     pub resumed: bool,
     pub swept: SweepCounts,
     pub counts: Counts,
@@ -129,7 +129,8 @@ impl Night {
             false => beside(&self.ledger, &self.desk, &self.settings.crew, source, &halt, lead).await?,
         };
         self.ledger.refresh_changes(self.desk.as_ref()).await?;
-        self.ledger.night_end(night, !summary.cut).await?;
+        let saw_all = !summary.cut && summary.unseen.is_empty() && !summary.is_emptied;
+        self.ledger.night_end(night, !summary.cut, saw_all).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
         summary.refused_regions = self.ledger.refused_regions(source).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
@@ -181,6 +182,28 @@ impl Night {
         stop: &CancellationToken,
         tell: &impl Fn(Progress),
     ) -> anyhow::Result<Summary> {
+        let mut notes = Notes { resumed: after.is_some(), ..Notes::default() };
+        let mut swept = self.pass(source, after, None, &mut notes, stop, tell).await?;
+        if let Some(after) = after.filter(|_| !notes.cut) {
+            // What lies before the cut may be another thing by now.
+            swept.add(self.pass(source, None, Some(after), &mut notes, stop, tell).await?);
+        }
+        if !notes.cut {
+            self.mark_gone(source, &mut notes).await?;
+        }
+        Ok(notes.summary(swept))
+    }
+
+    /// Lists and records from behind one key to another, or to the end.
+    async fn pass(
+        &self,
+        source: SourceId,
+        after: Option<&str>,
+        until: Option<&str>,
+        notes: &mut Notes,
+        stop: &CancellationToken,
+        tell: &impl Fn(Progress),
+    ) -> anyhow::Result<SweepCounts> {
         let (sink, found) = mpsc::channel(64);
         let listing = async {
             let swept = self.intake.sweep(after, &sink).await;
@@ -189,7 +212,7 @@ impl Night {
         };
         // The receiver lives in this block: if recording fails it goes, and the listing stops by itself.
         let record = async move {
-            let (mut found, mut notes) = (found, Notes::default());
+            let mut found = found;
             let mut last = std::time::Instant::now();
             while let Some(item) = found.recv().await {
                 if stop.is_cancelled() {
@@ -197,22 +220,22 @@ impl Night {
                     found.close();
                     break;
                 }
-                self.record(source, item, &mut notes, tell).await?;
+                let is_over = matches!((&item, until), (Found::Mark { after }, Some(until)) if after.as_str() >= until);
+                if is_over {
+                    found.close();
+                    break;
+                }
+                self.record(source, item, notes, tell).await?;
                 if last.elapsed() > TELL_EVERY {
                     last = std::time::Instant::now();
                     tell(Progress::Counts { counts: self.ledger.counts(Some(source)).await?, swept: false });
                 }
             }
-            anyhow::Ok(notes)
+            anyhow::Ok(())
         };
         let (swept, recorded) = tokio::join!(listing, record);
-        let (mut notes, swept) = (recorded.context("failed to record what the sweep found")?, swept?);
-        notes.resumed = after.is_some();
-        // Only a listing from end to end shows what is gone.
-        if !notes.cut && !notes.resumed {
-            self.mark_gone(source, &mut notes).await?;
-        }
-        Ok(notes.summary(swept))
+        recorded.context("failed to record what the sweep found")?;
+        Ok(swept?)
     }
 
     /// What the sweep did not show is gone, if it could be seen.
