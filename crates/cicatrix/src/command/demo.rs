@@ -4,6 +4,7 @@ mod mishap;
 mod subject;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use cicatrix_ledger::{Ledger, Table, without_password};
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use self::subject::{Shot, Subject};
-use crate::args::{DemoArgs, Global, RunArgs, ServeArgs, SourceArgs, WorkArgs};
+use crate::args::{DemoArgs, Global, RunArgs, ServeArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::command::align::write_png;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
@@ -25,6 +26,8 @@ use crate::exit;
 use crate::print::{TextTable, out, quoted};
 
 const CLINIC: &str = "c-demo";
+/// For photos in work when the dashboard ends.
+const LAST_PHOTOS: Duration = Duration::from_secs(25);
 
 pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
     let bucket = args.dir.join("bucket");
@@ -96,9 +99,25 @@ async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global
     Ledger::open(&settings.db).await?.close().await;
     let serve = ServeArgs { bind: args.bind, out: run.work.out.clone(), password_file: None, read_only: false };
     let global = Global { no_progress: true, ..global.clone() };
-    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings), night(run, settings, &global, false));
-    worked?;
-    served
+    let worker = WorkerArgs { source: run.source.source.clone(), work: run.work.clone(), drain: false, listen: None };
+    // Behind the night somebody is there for what is tried again from a page.
+    let work = async {
+        night(run, settings, &global, false).await?;
+        super::run::worker(&worker, settings, &global).await
+    };
+    let serve = super::serve::serve(&serve, settings);
+    tokio::pin!(work, serve);
+    tokio::select! {
+        served = &mut serve => {
+            // Both hear the same Ctrl-C; a worker that begins just then does not.
+            let _ = tokio::time::timeout(LAST_PHOTOS, work).await;
+            served
+        }
+        worked = &mut work => {
+            worked?;
+            serve.await
+        }
+    }
 }
 
 /// Where the demo's folder was when it was made: a demo is alone in its ledger, so it can only have moved.
@@ -264,7 +283,7 @@ fn patient(
             bar.inc(1);
             Ok(())
         })?;
-        let manifest = manifest(&name, index, &date, entries);
+        let manifest = manifest(&name, (number, index), subject.tone_class(), &date, entries);
         std::fs::write(path.join("manifest.json"), serde_json::to_vec_pretty(&manifest)?)?;
     }
     Ok((truths, made))
@@ -288,12 +307,23 @@ fn save_mask(depths: &[f32], (width, height): (usize, usize), path: &Path) -> an
     write_png(path, &depths.iter().map(grey).collect::<Vec<u8>>(), width, height)
 }
 
-fn manifest(patient: &str, index: u32, date: &Date, photos: Vec<serde_json::Value>) -> serde_json::Value {
+/// Of a patient, by its number and that of the session. Devices and depths take turns, so that there is something to group by.
+fn manifest(
+    patient: &str,
+    (number, index): (u32, u32),
+    tone_class: u8,
+    date: &Date,
+    photos: Vec<serde_json::Value>,
+) -> serde_json::Value {
+    let (device, depth_mm) = if number % 2 == 0 { ("pen", 1.0) } else { ("roller", 1.5) };
+    let skin = ["I", "II", "III", "IV", "V", "VI"][usize::from(tone_class.clamp(1, 6) - 1)];
     json!({
         "schema": cicatrix_model::SCHEMA, "clinic_id": CLINIC, "patient_id": patient, "session_date": date.to_string(),
         "session_no": index, "baseline": index == 0,
         "treatment": {"modality": "microneedling", "sessions_before": index,
-                      "days_since_last": if index == 0 { None } else { Some(35) }},
+                      "days_since_last": if index == 0 { None } else { Some(35) },
+                      "device": device, "needle_depth_mm": depth_mm},
+        "subject": {"fitzpatrick": skin},
         "consent": {"scope": ["treatment", "analytics"]},
         "photos": photos,
     })

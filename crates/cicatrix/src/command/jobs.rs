@@ -185,6 +185,14 @@ impl Verb {
         }
     }
 
+    /// Whether it does anything to runs of this state.
+    fn changes(self, state: State) -> bool {
+        match self {
+            Verb::Cancel => state.is_unfinished(),
+            Verb::Retry | Verb::Discard => !state.is_unfinished() && state != State::Measured,
+        }
+    }
+
     fn done(self) -> &'static str {
         match self {
             Verb::Retry => "will be read again by the next worker or 'cicatrix run'",
@@ -236,7 +244,8 @@ async fn confirm(ledger: &Ledger, filter: &Filter, yes: bool, verb: Verb) -> any
     if yes {
         return Ok(());
     }
-    let groups = ledger.matching(filter).await?;
+    let mut groups = ledger.matching(filter).await?;
+    groups.retain(|(state, ..)| state.parse().is_ok_and(|state| verb.changes(state)));
     let n: i64 = groups.iter().map(|(_, _, n)| n).sum();
     if n == 0 {
         return Ok(());

@@ -19,7 +19,7 @@ use cicatrix_worker::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use self::report::{code, code_of, report};
+use self::report::{code, code_of, code_of_listing, report};
 use self::shown::Shown;
 use crate::args::{Global, RunArgs, ScanArgs, SourceArgs, WorkArgs, WorkerArgs};
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub(crate) async fn scan(args: &ScanArgs, settings: &Config, global: &Global) ->
     let args = RunArgs { source, work: WorkArgs::without_pictures(), dry_run: false, rescore: false };
     let (_, summary) = night(&args, settings, global, true).await?;
     report(&summary, &args, settings, global)?;
-    Ok(exit::DONE)
+    Ok(code_of_listing(&summary))
 }
 
 /// Runs a night; gives its exit code.

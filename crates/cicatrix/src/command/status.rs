@@ -40,7 +40,7 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
             Err(error) => format!("{error}; trying again\n"),
         };
         // To the top, each line to its end, and all below.
-        let drawn = drawn.replace('\n', "\x1b[K\n");
+        let drawn = fitting(&drawn).replace('\n', "\x1b[K\n");
         write!(std::io::stdout(), "\x1b[H{drawn}\x1b[J")?;
         std::io::stdout().flush()?;
         tokio::select! {
@@ -61,6 +61,23 @@ fn screen(tonight: &Tonight, settings: &Config, clinics: usize) -> anyhow::Resul
     lines.extend(reason_lines(tonight));
     lines.extend(tonight.workers.iter().take(CLINICS).map(|worker| worker_line(worker, now)));
     Ok(lines.join("\n") + "\n")
+}
+
+/// As much as the terminal has room for: what scrolls away is what matters most.
+fn fitting(screen: &str) -> String {
+    let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout()) else { return screen.to_owned() };
+    let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
+    if rows < 2 || columns == 0 {
+        return screen.to_owned();
+    }
+    let mut lines: Vec<String> = screen.lines().map(|line| line.chars().take(columns).collect()).collect();
+    // The last line stays free for the cursor.
+    let more = (lines.len() + 1).saturating_sub(rows);
+    if more > 0 {
+        lines.truncate(rows - 2);
+        lines.push(format!("… and {} lines more", more + 1).chars().take(columns).collect());
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Counts, pace and when it will be over.

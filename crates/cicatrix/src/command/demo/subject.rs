@@ -60,6 +60,11 @@ impl Subject {
         matches!(self.who, Who::Head(_))
     }
 
+    /// 1 (very light) to 6 (dark).
+    pub(super) fn tone_class(&self) -> u8 {
+        self.patient().tone_class()
+    }
+
     pub(super) fn melanin_tone(&self) -> f32 {
         self.patient().melanin_tone()
     }

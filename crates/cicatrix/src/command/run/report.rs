@@ -13,18 +13,12 @@ use crate::print::{out, plain, quoted};
 
 pub(super) fn code(summary: &Summary) -> u8 {
     let counts = &summary.counts;
-    if summary.ending == Ending::Interrupted {
-        exit::INTERRUPTED
-    } else if summary.ending == Ending::Late {
-        exit::LATE
+    if summary.ending != Ending::Done {
+        code_of_listing(summary)
     } else if counts.failed > 0 {
         code_of(counts)
-    } else if !summary.refused.is_empty() {
-        exit::BAD_CONFIG
-    } else if !summary.unseen.is_empty() {
-        exit::NOT_PERMITTED
-    } else if summary.is_emptied {
-        exit::UNAVAILABLE
+    } else if code_of_listing(summary) != exit::DONE {
+        code_of_listing(summary)
     } else if !summary.bad_keys.is_empty() {
         exit::QUARANTINED
     } else if code_of(counts) != exit::DONE {
@@ -33,6 +27,19 @@ pub(super) fn code(summary: &Summary) -> u8 {
         exit::RETAKES
     } else {
         exit::DONE
+    }
+}
+
+/// What a scan alone says, which leaves the photos to others: whether it saw all that it was to see.
+pub(super) fn code_of_listing(summary: &Summary) -> u8 {
+    match summary.ending {
+        Ending::Interrupted => exit::INTERRUPTED,
+        Ending::Late => exit::LATE,
+        Ending::Done if summary.cut => exit::INTERRUPTED,
+        Ending::Done if !summary.refused.is_empty() => exit::BAD_CONFIG,
+        Ending::Done if !summary.unseen.is_empty() => exit::NOT_PERMITTED,
+        Ending::Done if summary.is_emptied => exit::UNAVAILABLE,
+        Ending::Done => exit::DONE,
     }
 }
 
@@ -88,7 +95,7 @@ fn head(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
         summary.swept.photos, summary.swept.sessions, summary.swept.patients
     ))?;
     if summary.resumed {
-        out("The listing went on where the last one was cut; what is gone shows in the next whole one.")?;
+        out("The listing went on where the last one was cut, and then looked at what lies before that.")?;
     }
     let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
