@@ -253,6 +253,8 @@ fn what_changes_something_asks_first_and_is_kept_with_a_name() {
     assert_eq!(undone.code, 200, "{}", undone.text());
     assert_eq!(clinic.table("retakes").len(), 1);
 
+    let nobody = dashboard.post("/pauses", &cookie, &format!("form={form}&verb=pause&clinic=&who=ops"));
+    assert_eq!(nobody.code, 400, "all clinics are not paused by an empty field");
     let paused =
         dashboard.post("/pauses", &cookie, &format!("form={form}&verb=pause&clinic=c-014&who=ops&why=holiday"));
     assert_eq!(paused.code, 303, "{}", paused.text());

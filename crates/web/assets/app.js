@@ -31,6 +31,8 @@ for (const box of document.querySelectorAll("[data-compare]")) {
 
 for (const place of document.querySelectorAll("[data-live]")) {
   const source = new EventSource(place.dataset.live);
+  const loaded = Date.now();
+  const before = [...place.querySelectorAll("[data-count]")].map((number) => number.textContent).join();
   let told = 0;
   source.addEventListener("error", () => {
     for (const text of document.querySelectorAll("[data-text]")) text.textContent = "The dashboard does not answer: these numbers are old.";
@@ -38,6 +40,10 @@ for (const place of document.querySelectorAll("[data-live]")) {
   source.addEventListener("progress", (event) => {
     const counts = JSON.parse(event.data);
     for (const number of place.querySelectorAll("[data-count]")) number.textContent = String(counts[number.dataset.count]);
+    // The rest of the page follows by itself, unless somebody is at it.
+    const now = [...place.querySelectorAll("[data-count]")].map((number) => number.textContent).join();
+    const busy = document.activeElement && document.activeElement.matches("input, select, textarea, button, summary");
+    if (now !== before && !busy && Date.now() - loaded > 15000) location.reload();
     // Read aloud, so not more often than every five seconds.
     if (Date.now() - told < 5000) return;
     told = Date.now();

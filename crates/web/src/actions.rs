@@ -179,7 +179,11 @@ pub(crate) async fn runs(
         true => dashboard.ledger.matching(&filter).await?,
         false => dashboard.ledger.matching_named(&named).await?,
     };
-    let is_for = |(name, ..): &(String, Option<String>, i64)| name.parse().is_ok_and(|state| verb.is_for(state));
+    // Of measured runs only those that somebody named: most have nothing on the lists.
+    let is_named = !named.is_empty();
+    let is_for = |(name, ..): &(String, Option<String>, i64)| {
+        name.parse().is_ok_and(|state| verb.is_for(state) && (is_named || state != State::Measured))
+    };
     let (groups, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_for);
     let count = |groups: &[(String, Option<String>, i64)]| groups.iter().map(|(_, _, n)| n).sum::<i64>();
     let (total, others) = (count(&groups), count(&others));
@@ -242,6 +246,8 @@ pub(crate) struct PauseForm {
     verb: String,
     /// All clinics, where there is none.
     clinic: Option<String>,
+    /// Said where no clinic is named.
+    all: Option<String>,
 }
 
 /// Pause, resume; each undoes the other.
@@ -254,6 +260,9 @@ pub(crate) async fn pauses(
     let clinic = asked(form.clinic.as_ref()).map(str::parse::<ClinicId>).transpose();
     let clinic = clinic.map_err(|error| Problem::bad(error.to_string()))?;
     match form.verb.as_str() {
+        "pause" if clinic.is_none() && asked(form.all.as_ref()).is_none() => {
+            return Err(Problem::bad("name a clinic, or say that all clinics are meant"));
+        }
         "pause" => dashboard.ledger.pause(clinic.as_ref(), &by).await?,
         "resume" => {
             dashboard.ledger.resume(clinic.as_ref(), &by).await?;

@@ -92,6 +92,11 @@ impl Svg {
     }
 }
 
+/// The smallest worsening that can be told from none, beside the smallest improvement: errors are even on the ln scale. Percent.
+pub(crate) fn worsening(mdc: f64) -> f64 {
+    100.0 * (1.0 / (1.0 - mdc.clamp(0.0, 90.0) / 100.0) - 1.0)
+}
+
 /// The course of one region: change by session with its interval, the band in which no change can be told, hollow points for
 /// sessions that are no endpoints, crosses for those that cannot be measured.
 pub(crate) fn trend(title: &str, points: &[Point], treatments: &[(f64, String)]) -> String {
@@ -99,7 +104,7 @@ pub(crate) fn trend(title: &str, points: &[Point], treatments: &[(f64, String)])
     let (left, right, top, bottom) = (64.0, WIDTH - 16.0, 16.0, HEIGHT - 44.0);
     let reach = points.iter().flat_map(|p| {
         let own = p.change.into_iter().flatten();
-        own.chain(p.mdc.into_iter().flat_map(|mdc| [-mdc, mdc]))
+        own.chain(p.mdc.into_iter().flat_map(|mdc| [-mdc, worsening(mdc)]))
     });
     let y = Axis::over(reach, bottom, top, 5.0);
     let days = points.iter().map(|p| p.day).chain(treatments.iter().map(|(day, _)| *day));
@@ -116,27 +121,28 @@ pub(crate) fn trend(title: &str, points: &[Point], treatments: &[(f64, String)])
     svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "days since the baseline");
     let limits: Vec<(f64, f64)> = points.iter().filter_map(|p| Some((x.at(p.day), p.mdc?))).collect();
     if let [(_, first), ..] = limits[..] {
-        let edge = |sign: f64| {
-            let start = format!("{left:.1},{:.1}", y.at(sign * first));
-            let each = limits.iter().map(move |(at, mdc)| (*at, sign * mdc)).collect::<Vec<_>>();
-            let each = each.into_iter().map(|(at, limit)| format!("{at:.1},{:.1}", y.at(limit)));
+        let edge = |limit: &dyn Fn(f64) -> f64| {
+            let start = format!("{left:.1},{:.1}", y.at(limit(first)));
+            let each = limits.iter().map(|(at, mdc)| format!("{at:.1},{:.1}", y.at(limit(*mdc))));
             std::iter::once(start).chain(each).collect::<Vec<_>>()
         };
-        let band = [edge(1.0), edge(-1.0).into_iter().rev().collect()].concat().join(" ");
+        let band = [edge(&worsening), edge(&|mdc| -mdc).into_iter().rev().collect()].concat().join(" ");
         svg.push(&format!(
             "<polygon class=\"mdc\" points=\"{band}\"><title>Within this band a change cannot be told from none (minimal \
              detectable change)</title></polygon>"
         ));
     }
-    let measured: Vec<(&Point, [f64; 3])> = points.iter().filter_map(|p| Some((p, p.change?))).collect();
+    // The baseline stands in its place, which is the first unless it was chosen late.
+    let mut measured: Vec<(f64, [f64; 3])> = points.iter().filter_map(|p| Some((p.day, p.change?))).collect();
+    measured.push((0.0, [0.0; 3]));
+    measured.sort_by(|a, b| a.0.total_cmp(&b.0));
     let path = |at: &dyn Fn(&[f64; 3]) -> f64| -> Vec<String> {
-        measured.iter().map(|(p, change)| format!("{:.1},{:.1}", x.at(p.day), y.at(at(change)))).collect()
+        measured.iter().map(|(day, change)| format!("{:.1},{:.1}", x.at(*day), y.at(at(change)))).collect()
     };
-    let start = format!("{:.1},{:.1}", x.at(0.0), y.at(0.0));
     let (low, high) = (path(&|c| c[1]), path(&|c| c[2]));
-    let band = [vec![start.clone()], low, high.into_iter().rev().collect()].concat().join(" ");
+    let band = [low, high.into_iter().rev().collect()].concat().join(" ");
     svg.push(&format!("<polygon class=\"band\" points=\"{band}\"/>"));
-    let line = [vec![start], path(&|c| c[0])].concat().join(" ");
+    let line = path(&|c| c[0]).join(" ");
     svg.push(&format!("<polyline class=\"course\" points=\"{line}\"/>"));
     for (day, what) in treatments {
         let at = x.at(*day);
@@ -287,14 +293,8 @@ pub(crate) fn responders(curve: &[(f64, f64)], n: i64) -> String {
         svg.text("x", x.at(v), bottom + 16.0, &format!("{v:.0} %"));
     }
     svg.text("x", 0.5 * (left + right), HEIGHT - 4.0, "less scar contrast, by at least");
-    // A share holds up to its threshold and falls behind it.
-    let mut line = Vec::new();
-    let mut before = None;
-    for (at, share) in curve {
-        line.extend(before.map(|share| format!("{:.1},{:.1}", x.at(*at), y.at(share))));
-        line.push(format!("{:.1},{:.1}", x.at(*at), y.at(*share)));
-        before = Some(*share);
-    }
+    // Counted at these thresholds; between them the line only leads from one to the next.
+    let line: Vec<String> = curve.iter().map(|(at, share)| format!("{:.1},{:.1}", x.at(*at), y.at(*share))).collect();
     svg.push(&format!("<polyline class=\"course\" points=\"{}\"/>", line.join(" ")));
     svg.end()
 }
@@ -324,6 +324,20 @@ mod tests {
         assert!(svg.contains("class=\"treatment\"") && !svg.contains("<b>"));
         assert!(!svg.contains("<script>") && svg.contains("a=1&amp;b=2"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn a_worsening_has_to_be_larger_in_percent() {
+        assert!((worsening(20.0) - 25.0).abs() < 1e-9 && worsening(0.0) == 0.0);
+    }
+
+    #[test]
+    fn a_baseline_that_was_chosen_late_stands_in_its_place() {
+        let svg = trend("t", &[point(-30.0, Some([5.0, 0.0, 10.0])), point(30.0, Some([-5.0, -10.0, 0.0]))], &[]);
+        let (_, line) = svg.split_once("class=\"course\" points=\"").unwrap();
+        let at: Vec<f64> =
+            line.split('"').next().unwrap().split(' ').map(|p| p.split(',').next().unwrap().parse().unwrap()).collect();
+        assert!(at.len() == 3 && at.is_sorted(), "{at:?}");
     }
 
     #[test]

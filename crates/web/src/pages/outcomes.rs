@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::pages::data::csv_of;
 use crate::pages::{Shell, Visitor, asked, html, query};
 use crate::problem::Problem;
-use crate::summary::{self, GroupMean};
+use crate::summary::{self, ClinicMean, GroupMean};
 use crate::words::{interval, percent};
 use crate::{Shared, chart};
 
@@ -44,6 +44,7 @@ struct OutcomesPage {
     /// Clinics beside each other, and the names of those that are apart.
     funnel: Option<String>,
     apart: Vec<String>,
+    beside: Vec<ClinicMean>,
     responders: String,
     response: Vec<(usize, String)>,
     n_patients: i64,
@@ -108,6 +109,7 @@ pub(crate) async fn show(
         suppressed: found.suppressed,
         groups: groups(found.shown),
         apart: funnel.iter().flat_map(|f| &f.clinics).filter(|c| c.is_apart).map(|c| c.name.clone()).collect(),
+        beside: funnel.as_ref().map(|funnel| funnel.clinics.clone()).unwrap_or_default(),
         funnel: funnel.map(|funnel| chart::funnel(&funnel)),
         responders: chart::responders(&response.curve(), response.patients),
         response: [25, 50, 75].map(|at| (at, response.told(at))).to_vec(),

@@ -194,7 +194,7 @@ fn change_line(row: SheetRow<'_>, address: &str) -> ChangeLine {
         region: row.text("region").unwrap_or_default().to_owned(),
         change: change.map(|[change, ..]| percent(change)).unwrap_or_default(),
         interval: change.map(|[_, low, high]| interval(low, high)).unwrap_or_default(),
-        mdc: row.real("mdc95_pct").map(|mdc| format!("±{mdc:.1} %")).unwrap_or_default(),
+        mdc: row.real("mdc95_pct").map(|mdc| interval(-mdc, chart::worsening(mdc))).unwrap_or_default(),
         verdict: verdict(row.text("verdict").unwrap_or_default()),
         advice: crate::pages::tonight::advice(why).unwrap_or_default(),
         why: why.to_owned(),
@@ -204,11 +204,12 @@ fn change_line(row: SheetRow<'_>, address: &str) -> ChangeLine {
     }
 }
 
-/// The day of a treatment, and what it was.
+/// The day of the last treatment before a session, and what it was.
 fn treatment(row: SheetRow<'_>) -> Option<(f64, String)> {
     let what = row.text("modality")?;
     let depth = row.real("needle_depth_mm").map_or(String::new(), |depth| format!(", {depth} mm"));
-    Some((row.real("days_since_baseline")?, format!("{what}{depth}, {}", row.text("session_date")?)))
+    let (day, before) = (row.real("days_since_baseline")?, row.real("days_since_treatment")?);
+    Some((day - before, format!("{what}{depth}, {before:.0} days before {}", row.text("session_date")?)))
 }
 
 fn session_line(row: SheetRow<'_>, address: &str) -> SessionLine {
