@@ -4,7 +4,6 @@ mod mishap;
 mod subject;
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 use cicatrix_ledger::{Ledger, Table, without_password};
@@ -19,15 +18,13 @@ use crate::args::{DemoArgs, Global, RunArgs, ServeArgs, SourceArgs, WorkArgs, Wo
 use crate::command::align::write_png;
 use crate::command::export::open_existing;
 use crate::command::jobs::rows;
-use crate::command::run::night;
+use crate::command::run::{night, stopped_by_signals};
 use crate::command::truth::{PhotoTruth, Truth, VolumeTruth};
 use crate::config::Config;
 use crate::exit;
 use crate::print::{TextTable, out, quoted};
 
 const CLINIC: &str = "c-demo";
-/// For photos in work when the dashboard ends.
-const LAST_PHOTOS: Duration = Duration::from_secs(25);
 
 pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global) -> anyhow::Result<u8> {
     let bucket = args.dir.join("bucket");
@@ -100,24 +97,15 @@ async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global
     let serve = ServeArgs { bind: args.bind, out: run.work.out.clone(), password_file: None, read_only: false };
     let global = Global { no_progress: true, ..global.clone() };
     let worker = WorkerArgs { source: run.source.source.clone(), work: run.work.clone(), drain: false, listen: None };
-    // Behind the night somebody is there for what is tried again from a page.
+    // Behind the night somebody is there for what is tried again from a page. Night, worker and dashboard hear the same Ctrl-C.
+    let stop = stopped_by_signals();
     let work = async {
         night(run, settings, &global, false).await?;
-        super::run::worker(&worker, settings, &global).await
+        if stop.is_cancelled() { Ok(exit::DONE) } else { super::run::worker(&worker, settings, &global).await }
     };
-    let serve = super::serve::serve(&serve, settings);
-    tokio::pin!(work, serve);
-    tokio::select! {
-        served = &mut serve => {
-            // Both hear the same Ctrl-C; a worker that begins just then does not.
-            let _ = tokio::time::timeout(LAST_PHOTOS, work).await;
-            served
-        }
-        worked = &mut work => {
-            worked?;
-            serve.await
-        }
-    }
+    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings), work);
+    worked?;
+    served
 }
 
 /// Where the demo's folder was when it was made: a demo is alone in its ledger, so it can only have moved.
