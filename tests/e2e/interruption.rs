@@ -4,13 +4,15 @@ use std::fs;
 use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clinic::{Clinic, SHOTS, UNDISTURBED, Visit};
 use crate::program::PATIENCE;
 
 /// More patients than a sweep gets through before it can be interrupted.
-const MANY: usize = 1500;
+const MANY: usize = 2500;
+/// Objects of one page of a listing; a patient has two here, so that a page is left behind before so many are recorded.
+const LISTING_PAGE: usize = 1000;
 
 /// Runs to the end, and holds what came of it against a night that nobody disturbed.
 fn goes_on_to_the_same_result(clinic: &Clinic) {
@@ -108,15 +110,21 @@ fn a_run_that_is_stopped_over_planned_work_says_so() {
     assert!(stopped.stdout.contains("run the same command again"), "{stopped}");
 }
 
-/// Nothing is left to work on then, but the listing was not seen to its end.
-#[test]
-fn a_run_that_is_stopped_in_its_sweep_says_so() {
+/// More patients than a sweep gets through before it can be stopped, each with a session that nobody has to look at.
+fn many() -> Clinic {
     let clinic = Clinic::empty();
     for number in 0..MANY {
         clinic.receive(
             &Visit::new(&format!("pt-{number:05}"), "2026-01-12").file(1, "jpg", b"", json!({})).scrawled("?"),
         );
     }
+    clinic
+}
+
+/// Nothing is left to work on then, but the listing was not seen to its end.
+#[test]
+fn a_run_that_is_stopped_in_its_sweep_says_so() {
+    let clinic = many();
     let mut running = clinic.start_run(&[]);
     clinic.wait_for(&mut running, "not_measurable", 1);
     running.signal(Signal::INT);
@@ -127,6 +135,29 @@ fn a_run_that_is_stopped_in_its_sweep_says_so() {
     let run = clinic.run(&[]);
     assert_eq!(run.code, Some(10), "{run}");
     assert_eq!(clinic.table("sessions").len(), MANY);
+}
+
+/// It goes on behind the first page, and what came into that page meanwhile is seen in a second pass.
+#[test]
+fn a_scan_that_goes_on_after_a_cut_sees_what_came_before_the_cut() {
+    let clinic = many();
+    let mut scan = clinic.start(&["scan", "bucket", "--no-progress"]);
+    clinic.wait_for(&mut scan, "not_measurable", LISTING_PAGE as u64);
+    scan.signal(Signal::INT);
+    let stopped = scan.end();
+    assert_eq!(stopped.code, Some(130), "{stopped}");
+    assert!(clinic.table("sessions").len() < MANY, "the sweep was through too soon, there have to be more patients");
+
+    let late = Visit::new("pt-00000", "2026-03-01").file(1, "jpg", b"", json!({})).scrawled("?");
+    clinic.receive(&late);
+    let again = clinic.cicatrix(&["scan", "bucket", "--no-progress"]);
+    assert_eq!(again.code, Some(0), "{again}");
+    assert!(again.stdout.contains("went on where the last one was cut"), "{again}");
+    let sessions = clinic.table("sessions");
+    assert_eq!(sessions.len(), MANY + 1);
+    let came = |row: &&Value| row["patient_id"] == "pt-00000" && row["session_date"] == "2026-03-01";
+    assert_eq!(sessions.iter().filter(came).count(), 1, "{again}");
+    assert!(!again.stdout.contains("no longer there"), "{again}");
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clinic::{Clinic, PATIENT, RENDERED, Visit};
-use crate::program::{LOOK, Running};
+use crate::program::{LOOK, PATIENCE, Running};
 
 /// A dashboard that is served.
 struct Dashboard {
@@ -144,21 +145,31 @@ fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed
     let pages = [
         "/",
         "/retakes",
+        "/retakes/print",
         "/patients",
         &patient,
         &session,
         "/tonight.csv",
         "/outcomes",
         "/outcomes.csv?by=clinic",
+        "/outcomes.csv?table=response",
+        "/outcomes.csv?table=clinics",
         "/data",
         "/data/dictionary.csv",
         "/data/changes.csv",
+        "/queues",
+        "/queues.csv",
         "/jobs",
+        "/jobs.csv",
         "/jobs/1",
+        "/jobs/1/gate.csv",
         "/quarantine",
         "/workers",
         "/api/v1/status",
         "/api/v1/workers",
+        "/api/v1/queues",
+        "/api/v1/patients",
+        "/api/v1/outcomes?by=clinic",
         "/api/v1/openapi.json",
         "/api/v1/tables/photos",
         "/pictures/1/thumb.webp",
@@ -201,7 +212,15 @@ fn nobody_comes_in_without_the_token_and_every_answer_forbids_what_is_not_needed
     }
     let gone = dashboard.get("/pictures/99/thumb.webp", &cookie);
     assert_eq!((gone.code, gone.header("content-type")), (404, Some("image/svg+xml")));
-    for malformed in ["/jobs/x", "/jobs?after=x", "/retakes?before=x"] {
+    for malformed in [
+        "/jobs/x",
+        "/jobs?after=x",
+        "/retakes?before=x",
+        "/retakes?reason=bogus",
+        "/quarantine?reason=bogus",
+        "/outcomes?by=bogus",
+        "/outcomes.csv?table=bogus",
+    ] {
         let answer = dashboard.get(malformed, &cookie);
         assert_eq!(answer.code, 400, "{malformed}");
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{malformed}: {}", answer.head);
@@ -234,7 +253,7 @@ fn what_changes_something_asks_first_and_is_kept_with_a_name() {
     assert_eq!(clinic.table("retakes").len(), 1);
 
     let asked = dashboard.post("/jobs/act", &cookie, &format!("form={form}&verb=discard&runs={run}"));
-    assert!(asked.code == 200 && asked.text().contains("discard 1 runs"), "{}", asked.text());
+    assert!(asked.code == 200 && asked.text().contains("Take 1 run off the lists?"), "{}", asked.text());
     assert_eq!(clinic.table("retakes").len(), 1, "it was only asked");
     let wrong = dashboard.post("/jobs/act", &cookie, &format!("form={form}&verb=discard&runs={run}&expected=7"));
     assert!(wrong.text().contains("has changed"), "{}", wrong.text());
@@ -249,24 +268,34 @@ fn what_changes_something_asks_first_and_is_kept_with_a_name() {
     let event = clinic.table("events").into_iter().find(|event| event["kind"] == "dismissed").unwrap();
     assert_eq!((&event["who"], &event["detail"]), (&Value::from("Dr. Ada"), &Value::from("moved away")));
 
-    let undone = dashboard.post("/jobs/act", &cookie, &format!("form={form}&verb=restore&runs={run}&expected=1"));
+    let back = format!("form={form}&verb=restore&runs={run}&expected=1");
+    for unsigned in [back.clone(), format!("{back}&who=Ada"), format!("{back}&who=Ada&why=+")] {
+        let refused = dashboard.post("/jobs/act", &cookie, &unsigned);
+        assert!(refused.code == 400 && refused.text().contains("why it is done"), "{}", refused.text());
+    }
+    assert_eq!(clinic.table("retakes").len(), 0);
+    let undone = dashboard.post("/jobs/act", &cookie, &format!("{back}&who=Ada&why=a+mistake"));
     assert_eq!(undone.code, 200, "{}", undone.text());
     assert_eq!(clinic.table("retakes").len(), 1);
 
-    let nobody = dashboard.post("/pauses", &cookie, &format!("form={form}&verb=pause&clinic=&who=ops"));
+    let signed = format!("form={form}&who=ops&why=holiday");
+    let nobody = dashboard.post("/pauses", &cookie, &format!("{signed}&verb=pause&clinic=&confirmed=1"));
     assert_eq!(nobody.code, 400, "all clinics are not paused by an empty field");
-    let paused =
-        dashboard.post("/pauses", &cookie, &format!("form={form}&verb=pause&clinic=c-014&who=ops&why=holiday"));
+    let asked = dashboard.post("/pauses", &cookie, &format!("form={form}&verb=pause&clinic=c-014"));
+    assert!(asked.code == 200 && asked.text().contains("0 photos are open there"), "{}", asked.text());
+    assert!(!dashboard.get("/", &cookie).text().contains("is paused"), "it was only asked");
+    let paused = dashboard.post("/pauses", &cookie, &format!("{signed}&verb=pause&clinic=c-014&confirmed=1"));
     assert_eq!(paused.code, 303, "{}", paused.text());
     let tonight = dashboard.get("/", &cookie).text();
     assert!(tonight.contains("Clinic c-014 is paused") && tonight.contains("holiday"), "{tonight}");
-    dashboard.post("/pauses", &cookie, &format!("form={form}&verb=resume&clinic=c-014"));
+    assert!(dashboard.get("/queues", &cookie).text().contains("Clinic c-014 is paused"));
+    dashboard.post("/pauses", &cookie, &format!("{signed}&verb=resume&clinic=c-014&confirmed=1"));
     assert!(!dashboard.get("/", &cookie).text().contains("is paused"));
 
     let address = format!("/patients/c-014/{PATIENT}/baseline");
     let asked = dashboard.post(&address, &cookie, &format!("form={form}&session=2026-02-16-01"));
     assert!(asked.code == 200 && asked.text().contains("Choose it"), "{}", asked.text());
-    let chosen = dashboard.post(&address, &cookie, &format!("form={form}&session=2026-02-16-01&confirmed=1"));
+    let chosen = dashboard.post(&address, &cookie, &format!("{signed}&session=2026-02-16-01&confirmed=1"));
     assert_eq!(chosen.code, 303, "{}", chosen.text());
     let sessions = clinic.table("sessions");
     assert_eq!(sessions[1]["is_baseline"], 1, "{sessions:?}");
@@ -313,4 +342,89 @@ fn a_dashboard_for_others_has_a_password_and_may_show_no_photo_and_change_nothin
         let answer = dashboard.ask(&format!("GET /api/v1/tables/{wrong}"), &[&bearer], "");
         assert!(matches!(answer.code, 400 | 404), "{wrong}: {}", answer.code);
     }
+}
+
+/// The types that the description gives to columns are those of the rows that are answered.
+#[test]
+fn the_api_answers_what_its_description_says() {
+    let clinic = with_a_stranger();
+    let dashboard = Dashboard::of(&clinic, &[]);
+    let cookie = dashboard.enter();
+    let get = |path: &str| -> Value {
+        let answer = dashboard.get(path, &cookie);
+        assert_eq!(answer.code, 200, "{path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let described = get("/api/v1/openapi.json");
+    let is_of = |value: &Value, types: &Value| {
+        let name = match value {
+            Value::Null => "null",
+            Value::String(_) => "string",
+            Value::Number(_) => "number",
+            other => panic!("{other} is in a table"),
+        };
+        types.as_array().unwrap().iter().any(|kind| kind == name)
+    };
+    let mut seen = 0;
+    for (path, _) in described["paths"].as_object().unwrap() {
+        let Some(table) = path.strip_prefix("/api/v1/tables/") else { continue };
+        let properties = &described["components"]["schemas"][table]["properties"];
+        let of = if properties["clinic_id"].is_object() { "?clinic_id=c-014" } else { "" };
+        for row in get(&format!("{path}{of}"))["rows"].as_array().unwrap() {
+            for (name, value) in row.as_object().unwrap() {
+                let column = &properties[name];
+                assert!(is_of(value, &column["type"]), "{table} {name}: {value} is none of {column}");
+                assert!(!column["description"].as_str().unwrap().is_empty(), "{table} {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 500, "{seen} values only");
+    for path in ["/api/v1/status", "/api/v1/workers", "/api/v1/queues", "/api/v1/patients", "/api/v1/outcomes"] {
+        assert!(described["paths"][path]["get"]["responses"]["200"].is_object(), "{path} is not described");
+    }
+    let patients = get("/api/v1/patients?limit=1");
+    assert_eq!((&patients["rows"][0]["patient_id"], &patients["next_after"]), (&Value::from(PATIENT), &Value::Null));
+    let wrong = dashboard.get("/api/v1/patients?limit=x", &cookie);
+    let said: Value = serde_json::from_slice(&wrong.body).unwrap();
+    assert!(wrong.code == 400 && said["error"].is_string(), "{said}");
+}
+
+/// Behind the night of a demo a worker is there for what is tried again, and one Ctrl-C ends night, worker and dashboard.
+#[test]
+fn a_served_demo_tries_again_what_it_is_told_to_and_ends_on_one_signal() {
+    let home = Clinic::empty();
+    let db = "sqlite://cicatrix.db";
+    let mut demo = home.start(&[
+        "demo",
+        "--patients",
+        "2",
+        "--sessions",
+        "2",
+        "--serve",
+        "--bind",
+        "127.0.0.1:0",
+        "--db",
+        db,
+        "--no-progress",
+    ]);
+    let count =
+        |table: &str, column: &str, value: &str| home.table(table).iter().filter(|row| row[column] == value).count();
+    home.wait_for(&mut demo, "quarantined", 1);
+    let until = Instant::now() + PATIENCE;
+    let mut wait = |what: &dyn Fn() -> bool| {
+        while !what() {
+            assert!(!demo.has_ended() && Instant::now() < until, "it goes on: {}", demo.said());
+            thread::sleep(LOOK);
+        }
+    };
+    wait(&|| home.table("nights").iter().any(|night| !night["finished_at"].is_null()));
+    let (set_aside, begun) = (count("photos", "state", "quarantined"), count("events", "kind", "started"));
+    let again = home.cicatrix(&["jobs", "retry", "--state", "quarantined", "--yes"]);
+    assert_eq!(again.code, Some(0), "{again}");
+    wait(&|| count("events", "kind", "started") == begun + set_aside);
+    wait(&|| count("photos", "state", "quarantined") == set_aside);
+    demo.signal(Signal::INT);
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(0), "{ended}");
 }

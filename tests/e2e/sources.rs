@@ -8,6 +8,11 @@ fn run(clinic: &Clinic, source: &str, more: &[&str]) -> crate::program::Ended {
     clinic.cicatrix(&[&["run", source, "--out", "none", "--no-progress"], more].concat())
 }
 
+/// The exit code of a scan: whoever starts it in a timer sees nothing else.
+fn scanned(clinic: &Clinic, source: &str) -> Option<i32> {
+    clinic.cicatrix(&["scan", source, "--no-progress"]).code
+}
+
 fn starts(clinic: &Clinic) -> i64 {
     clinic.table("photos").iter().filter_map(|photo| photo["starts"].as_i64()).sum()
 }
@@ -40,6 +45,8 @@ fn a_bucket_that_moved_is_not_taken_for_another_one() {
     assert!(unsaid.stdout.contains(was.to_str().unwrap()), "{unsaid}");
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
 
+    assert_eq!(scanned(&clinic, "moved"), Some(78));
+
     let said = run(&clinic, "moved", &["--moved-from", "bucket"]);
     assert_eq!(said.code, Some(0), "{said}");
     assert!(said.stdout.contains("0 new runs planned"), "{said}");
@@ -58,6 +65,7 @@ fn an_empty_folder_where_there_was_a_clinic_takes_nothing_off_the_lists() {
     let empty = clinic.run(&[]);
     assert_eq!(empty.code, Some(69), "{empty}");
     assert!(empty.stdout.contains("is the disk mounted"), "{empty}");
+    assert_eq!(scanned(&clinic, "bucket"), Some(69));
     assert!(clinic.table("photos").iter().all(|photo| photo["gone_at"].is_null()));
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
 }
@@ -76,6 +84,7 @@ fn a_place_that_cannot_be_listed_does_not_hide_what_is_gone_elsewhere() {
     assert_eq!(second.code, Some(77), "{second}");
     assert!(second.stdout.contains("1 sessions are no longer there"), "{second}");
     assert!(second.stdout.contains("1 places could not be listed"), "{second}");
+    assert_eq!(scanned(&clinic, "bucket"), Some(77));
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
 }
 

@@ -1,16 +1,18 @@
 //! How well faces, their pose, their scale and their skin are found: the figures of `docs/faces.md`.
 //!
-//! `cargo run --release -p cicatrix-assess --example faces -- [--real PHOTO] [--without-face FOLDER] [--heads N]`
+//! `cargo run --release -p cicatrix-assess --example faces -- [--real PHOTO] [--without-face FOLDER] [--heads N] [--walls N]`
 //!
 //! `--real` perturbs a photo of a frontal face and compares with what is found in it as it is. `--without-face` looks for
 //! faces in all photos of a folder that shows none. `--heads` renders so many heads in five views, two sessions each.
+//! `--walls` photographs so many heads that do not change before a grey wall and before one of the colour of skin.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cicatrix_assess::{Overlay, Part, Photo, Protocol, Survey};
+use cicatrix_assess::{Assessment, Overlay, Part, Photo, Protocol, RegionScores, Survey, assess, prepare};
 use cicatrix_locate::{Face, LocatedRegion, contradicts, find_face, units, view_of};
-use cicatrix_model::{ScaleSource, View};
+use cicatrix_model::{Measure, ScaleSource, View};
 use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
 use cicatrix_photo::{Bounds, Frame, Limits, Overview, decode, to_linear};
 
@@ -22,7 +24,8 @@ fn main() -> Result<()> {
             "--real" => real(Path::new(&value))?,
             "--without-face" => without_face(Path::new(&value))?,
             "--heads" => heads(value.parse()?)?,
-            _ => bail!("{word} is not known: --real PHOTO, --without-face FOLDER, --heads N"),
+            "--walls" => walls(value.parse()?)?,
+            _ => bail!("{word} is not known: --real PHOTO, --without-face FOLDER, --heads N, --walls N"),
         }
     }
     Ok(())
@@ -294,6 +297,61 @@ fn heads(count: u64) -> Result<()> {
         told.print(view);
     }
     Ok(())
+}
+
+/// What the wall does to the change of a head that does not change.
+fn walls(count: u64) -> Result<()> {
+    let protocol = Protocol::from_toml(include_str!("../../../config/protocols/standard-3.toml"))?;
+    println!(
+        "\n## Walls\n\n| View | Wall | Photos | Not measurable | Region | ln change of psi × 100: mean, rms, worst |\n|---|---|---|---|---|---|"
+    );
+    for (yaw, view) in &YAWS {
+        for beige_wall in [false, true] {
+            let mut refused = Vec::new();
+            let mut changes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+            for seed in 0..count {
+                let style = HeadStyle { beige_wall, ..HeadStyle::default() };
+                let head = Head::new(50_000 + seed, Course::UNCHANGED, style);
+                let [before, after] = [0, 1].map(|visit| head.session(visit, 2, 0.5).shoot(*yaw, 1, SIZE).to_jpeg());
+                let photo = |bytes| Photo { bytes, extension: "jpg", px_per_mm: None, view: Some(view), regions: &[] };
+                match change(&photo(&before), &photo(&after), &protocol) {
+                    Ok(found) => found.into_iter().for_each(|(region, ln)| changes.entry(region).or_default().push(ln)),
+                    Err(why) => refused.push(why),
+                }
+            }
+            let wall = if beige_wall { "beige" } else { "grey" };
+            for (region, found) in &changes {
+                let n = found.len() as f64;
+                let mean = found.iter().sum::<f64>() / n;
+                let rms = (found.iter().map(|v| v * v).sum::<f64>() / n).sqrt();
+                let worst = found.iter().fold(0.0_f64, |worst, v| if v.abs() > worst.abs() { *v } else { worst });
+                let told = [mean, rms, worst].map(|v| format!("{:+.1}", 100.0 * v)).join(", ");
+                println!("| `{view}` | {wall} | {count} | {} | {region} ({n}) | {told} |", refused.len());
+            }
+            if changes.is_empty() {
+                println!("| `{view}` | {wall} | {count} | {} | | {} |", refused.len(), refused.join("; "));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// ln ratio of the primary measure in each region; else why the pair gives none.
+fn change(before: &Photo<'_>, after: &Photo<'_>, protocol: &Protocol) -> Result<Vec<(String, f64)>, String> {
+    let reference = prepare(before, protocol).map_err(|error| error.to_string())?;
+    let measured = |photo, itself| match assess(&reference, photo, itself, false, protocol) {
+        Assessment::Measured(measured) => Ok(measured.regions),
+        Assessment::NotMeasurable { detail, .. } => Err(detail),
+    };
+    let (before, after) = (measured(before, true)?, measured(after, false)?);
+    let psi = |scores: &RegionScores| {
+        scores.values.iter().find(|value| value.measure == Measure::Psi).map(|value| value.value.ln())
+    };
+    let pair = |own: &RegionScores| {
+        let later = after.iter().find(|later| later.region == own.region)?;
+        Some((own.region.to_string(), psi(later)? - psi(own)?))
+    };
+    Ok(before.iter().filter_map(pair).collect())
 }
 
 fn frame(photo: &HeadPhoto) -> Frame {

@@ -141,7 +141,7 @@ pub(crate) struct DemoArgs {
     /// Size of the photos, megapixels, 1 to 60 [default: 1.1 of a cheek, 4.3 of a head]
     #[arg(long, value_name = "MP", value_parser = parse_megapixels)]
     pub(crate) megapixels: Option<f64>,
-    /// Show it in a browser while it runs, and after, until Ctrl-C; with a second clinic where things go wrong
+    /// Show it in a browser while it runs, and after, until Ctrl-C; with two more clinics where things go wrong
     #[arg(long)]
     pub(crate) serve: bool,
     /// Where it is shown

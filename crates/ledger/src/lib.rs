@@ -71,7 +71,7 @@ pub use crate::sheet::{CsvLines, JsonLines, Page, Sheet, SheetRow};
 pub use crate::source::{SourceId, Unseen};
 pub use crate::sql::Cell;
 use crate::sql::{Pool, Tx};
-pub use crate::tonight::{ClinicTonight, Pace, Tonight};
+pub use crate::tonight::{ClinicTonight, Pace, Queue, Tonight};
 
 /// An open ledger; cheap to clone.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::courier::Urgency;
 use crate::pages::listed;
-use crate::queries::{OPEN_STATES, SHOWN_STATE, held};
+use crate::queries::{SHOWN_STATE, held, open_states};
 use crate::runs::{self, NO_BASELINE, Opening, RunRow};
 use crate::sql::{Cell, On, Tx, query, query_as, query_scalar};
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, plan, read, series, written};
@@ -130,11 +130,11 @@ impl Ledger {
         let mut parts = Vec::new();
         if filter.state.is_none_or(State::is_unfinished) {
             let open = filter.sql(&format!("SELECT {SHOWN_STATE} AS shown, r.reason, COUNT(*) AS n"));
-            parts.push(format!("{open} AND r.state IN ({OPEN_STATES}) GROUP BY shown, r.reason"));
+            parts.push(format!("{open} AND r.state IN ({}) GROUP BY shown, r.reason", open_states!()));
         }
         if !filter.state.is_some_and(State::is_unfinished) {
             // Where a state is asked for, another word on it would only mislead the planner.
-            let ended = filter.state.map_or(format!(" AND r.state NOT IN ({OPEN_STATES})"), |_| String::new());
+            let ended = filter.state.map_or(concat!(" AND r.state NOT IN (", open_states!(), ")"), |_| "");
             parts.push(format!(
                 "SELECT r.state AS shown, r.reason, COUNT(*) AS n FROM photo_run r
                   WHERE r.is_current = 1{}{ended} GROUP BY r.state, r.reason",
@@ -154,8 +154,10 @@ impl Ledger {
             return Ok(Vec::new());
         }
         query_as(format!(
-            "SELECT state, reason, COUNT(*) FROM photo_run WHERE is_current = 1 AND run_id IN ({})
-              GROUP BY state, reason ORDER BY 3 DESC, 1, 2",
+            "SELECT {SHOWN_STATE} AS shown, r.reason, COUNT(*) FROM photo_run r
+               LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
+              WHERE r.is_current = 1 AND r.run_id IN ({})
+              GROUP BY shown, r.reason ORDER BY 3 DESC, 1, 2",
             listed(runs)
         ))
         .fetch_all(&self.pool)

@@ -41,6 +41,9 @@ pub struct SessionSum {
     /// As the manifest numbers it, else its place among the patient's sessions, the baseline being 0.
     pub session_no: i64,
     pub patients: Sum,
+    /// Series of these sessions that are endpoints or not measurable, and those of them that are not.
+    pub series: i64,
+    pub missing: i64,
 }
 
 /// Last outcomes of a clinic's patients, ln ratios.
@@ -66,9 +69,6 @@ pub struct Sum {
 pub struct Outcomes {
     pub by_session: Vec<SessionSum>,
     pub last: Vec<LastSum>,
-    /// Series of follow-ups that are endpoints or not measurable, and those of them that are not.
-    pub series: i64,
-    pub missing: i64,
 }
 
 impl Ledger {
@@ -96,19 +96,20 @@ impl Ledger {
         .bind(clinic)
         .fetch_all(&self.pool)
         .await?;
-        let mut outcomes = Outcomes::default();
-        for row in &counted {
+        let at_session = |row: &Row| {
             let missing: i64 = row.get("missing")?;
-            outcomes.missing += missing;
-            outcomes.series += missing + row.get::<i64>("measured")?;
-            let patients = sum(row)?;
-            if patients.n > 0 {
-                let (group, session_no) = (row.get("group_name")?, row.get("number")?);
-                outcomes.by_session.push(SessionSum { group, session_no, patients });
-            }
-        }
-        outcomes.last = self.last_outcomes(clinic, thresholds).await?;
-        Ok(outcomes)
+            Ok(SessionSum {
+                group: row.get("group_name")?,
+                session_no: row.get("number")?,
+                patients: sum(row)?,
+                series: missing + row.get::<i64>("measured")?,
+                missing,
+            })
+        };
+        Ok(Outcomes {
+            by_session: counted.iter().map(at_session).collect::<Result<_, LedgerError>>()?,
+            last: self.last_outcomes(clinic, thresholds).await?,
+        })
     }
 
     async fn last_outcomes(&self, clinic: Option<&str>, thresholds: &[f64]) -> Result<Vec<LastSum>, LedgerError> {

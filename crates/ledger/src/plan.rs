@@ -24,6 +24,7 @@ use cicatrix_model::{ClinicId, PatientId};
 use self::decide::{Act, Plan, Task, Touched, decide};
 use self::facts::Facts;
 pub(crate) use self::facts::is_elsewhere;
+use crate::queries::open_states;
 use crate::runs::{self, Opening};
 use crate::sql::{Tx, query};
 use crate::{Ledger, LedgerError, PlanSettings, Planned, State, now, series};
@@ -91,15 +92,17 @@ async fn standing(
     patient: &str,
     how: &PlanSettings,
 ) -> Result<Option<PlanSettings>, LedgerError> {
-    let rows = query(
+    let rows = query(concat!(
         "SELECT r.protocol_id, r.protocol_digest, r.program_version,
-                MAX(CASE WHEN r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') THEN 1 ELSE 0 END) AS is_open
+                MAX(CASE WHEN r.state IN (",
+        open_states!(),
+        ") THEN 1 ELSE 0 END) AS is_open
            FROM session s CROSS JOIN photo p CROSS JOIN photo_run r
           WHERE s.clinic_id = $1 AND s.patient_id = $2 AND p.session_id = s.session_id AND r.photo_id = p.photo_id
             AND r.is_current = 1
           GROUP BY r.protocol_id, r.protocol_digest, r.program_version
-          ORDER BY MAX(r.run_id) DESC",
-    )
+          ORDER BY MAX(r.run_id) DESC"
+    ))
     .bind(clinic)
     .bind(patient)
     .fetch_all(&mut *tx)

@@ -110,7 +110,12 @@ pub enum Line<'a> {
 }
 
 /// States without a verdict, as SQL lists them: their runs have an index of their own.
-pub(crate) const OPEN_STATES: &str = "'waiting_for_baseline', 'scheduled', 'ready', 'running'";
+macro_rules! open_states {
+    () => {
+        "'waiting_for_baseline', 'scheduled', 'ready', 'running'"
+    };
+}
+pub(crate) use open_states;
 
 /// Why the photos of the clinic of a run `r`, whose turn is `t`, are not begun: a pause, or the window that a worker told of last.
 macro_rules! held {
@@ -129,16 +134,19 @@ pub(crate) const SHOWN_STATE: &str = concat!(
 );
 
 /// Open runs for which a condition holds, counted: `clinic_id`, `state` as people see it, `held`, which says why a clinic's
-/// photos are not begun, and `n`. Counted first, so that clinics are looked up and not runs.
+/// photos are not begun, `n`, and `oldest`, when the first of them was planned. Counted first, so that clinics are looked up and
+/// not runs.
 pub(crate) fn open_runs(condition: &str) -> String {
     format!(
-        "SELECT r.clinic_id, {SHOWN_STATE} AS state, {} AS held, r.n
-           FROM (SELECT source_id, clinic_id, state, MIN(CASE WHEN state = 'ready' THEN job_id END) AS job_id, COUNT(*) AS n
+        "SELECT r.clinic_id, {SHOWN_STATE} AS state, {} AS held, r.n, r.oldest
+           FROM (SELECT source_id, clinic_id, state, MIN(CASE WHEN state = 'ready' THEN job_id END) AS job_id, COUNT(*) AS n,
+                        MIN(created_at) AS oldest
                    FROM photo_run
-                  WHERE is_current = 1 AND state IN ({OPEN_STATES}) AND {condition}
+                  WHERE is_current = 1 AND state IN ({}) AND {condition}
                   GROUP BY source_id, clinic_id, state, CASE WHEN state = 'ready' AND job_id IS NULL THEN 1 ELSE 0 END) AS r
            LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id",
-        held!()
+        held!(),
+        open_states!()
     )
 }
 

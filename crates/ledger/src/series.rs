@@ -13,6 +13,7 @@ use cicatrix_model::{
     Change, GateReading, Measure, QualityTier, Reason, Region, Series, SeriesSession, SessionKey, Shot, Trend,
 };
 
+use crate::queries::open_states;
 use crate::sql::{Row, Tx, query, query_as, query_scalar};
 use crate::{Handler, Ledger, LedgerError, State, outcomes, panic_text, read, read_json};
 
@@ -82,13 +83,15 @@ impl Ledger {
 
 /// No current run of this session and view is open.
 pub(crate) async fn is_finished(tx: &mut Tx, session_id: i64, view: &str) -> Result<bool, LedgerError> {
-    let open: i64 = query_scalar(
+    let open: i64 = query_scalar(concat!(
         "SELECT COUNT(*)
            FROM photo p
            LEFT JOIN photo_run r ON r.photo_id = p.photo_id AND r.is_current = 1
           WHERE p.session_id = $1 AND p.view = $2 AND p.is_current = 1
-            AND ((r.state IS NULL AND p.gone_at IS NULL) OR r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running'))",
-    )
+            AND ((r.state IS NULL AND p.gone_at IS NULL) OR r.state IN (",
+        open_states!(),
+        "))"
+    ))
     .bind(session_id)
     .bind(view)
     .fetch_one(&mut *tx)
@@ -129,15 +132,17 @@ async fn has_ended(
     [clinic, patient, view]: [&str; 3],
     session: Option<&str>,
 ) -> Result<bool, LedgerError> {
-    let ended: i64 = query_scalar(
+    let ended: i64 = query_scalar(concat!(
         "SELECT CASE WHEN EXISTS (
              SELECT 1
                FROM session s CROSS JOIN photo p CROSS JOIN photo_run r
               WHERE s.clinic_id = $1 AND s.patient_id = $2 AND (CAST($4 AS TEXT) IS NULL OR s.session = $4)
                 AND p.session_id = s.session_id AND p.view = $3 AND p.is_current = 1
                 AND r.photo_id = p.photo_id AND r.is_current = 1
-                AND r.state NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')) THEN 1 ELSE 0 END",
-    )
+                AND r.state NOT IN (",
+        open_states!(),
+        ")) THEN 1 ELSE 0 END"
+    ))
     .bind(clinic)
     .bind(patient)
     .bind(view)

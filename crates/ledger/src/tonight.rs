@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::operator::Pause;
 use crate::pages::listed;
-use crate::queries::{held, open_runs};
-use crate::sql::{query_as, query_scalar};
+use crate::queries::{held, open_runs, open_states};
+use crate::sql::{Row, query, query_as, query_scalar};
 use crate::{Colleague, Counts, Filter, Ledger, LedgerError, Line, SourceId, Table, read, written};
 
 /// Over which the pace is taken.
@@ -72,6 +72,30 @@ impl Tonight {
             "per_minute": self.pace.per_minute,
             "eta": self.eta(),
             "deadline": deadline,
+        })
+    }
+}
+
+/// What of a clinic is open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    pub clinic: String,
+    /// Open runs by state.
+    pub counts: Counts,
+    /// Why its photos are not begun.
+    pub held: Option<String>,
+    /// When the first of them was planned.
+    pub oldest: Option<String>,
+    /// Runs that somebody worked on and that ended in the last ten minutes.
+    pub ended: i64,
+}
+
+impl Queue {
+    /// As machines read it.
+    pub fn json(&self) -> Value {
+        json!({
+            "clinic_id": self.clinic, "counts": self.counts, "held": self.held, "oldest": self.oldest,
+            "ended_in_ten_minutes": self.ended,
         })
     }
 }
@@ -141,9 +165,10 @@ impl Ledger {
              UNION ALL
              SELECT clinic_id, state, NULL, COUNT(*) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1
-                AND state || '' NOT IN ('waiting_for_baseline', 'scheduled', 'ready', 'running')
+                AND state || '' NOT IN ({})
               GROUP BY clinic_id, state",
-            open_runs("1 = 1")
+            open_runs("1 = 1"),
+            open_states!()
         ))
         .bind(written(since))
         .fetch_all(&self.pool)
@@ -155,6 +180,40 @@ impl Ledger {
             clinic.held = clinic.held.take().or(held);
         }
         Ok(clinics)
+    }
+
+    /// What is open by clinic, the one with most of it first.
+    pub async fn queues(&self) -> Result<Vec<Queue>, LedgerError> {
+        let open: Vec<Row> =
+            query(format!("SELECT clinic_id, state, held, n, oldest FROM ({}) AS o", open_runs("1 = 1")))
+                .fetch_all(&self.pool)
+                .await?;
+        let ended: Vec<(Option<String>, i64)> = query_as(
+            "SELECT clinic_id, COUNT(*) FROM photo_run
+              WHERE +is_current = 1 AND finished_at >= $1 AND started_at IS NOT NULL AND state || '' <> 'cancelled'
+              GROUP BY clinic_id",
+        )
+        .bind(written(Timestamp::now() - PACE))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
+        for row in &open {
+            let clinic = row.get::<Option<String>>("clinic_id")?.unwrap_or_default();
+            let queue = queues.entry(clinic.clone()).or_insert_with(|| Queue { clinic, ..Queue::default() });
+            let state = read(&row.get::<String>("state")?, "state of a run")?;
+            queue.counts.add(state, u64::try_from(row.get::<i64>("n")?).unwrap_or(0));
+            queue.held = queue.held.take().or(row.get("held")?);
+            let oldest: Option<String> = row.get("oldest")?;
+            queue.oldest = queue.oldest.take().into_iter().chain(oldest).min();
+        }
+        for (clinic, n) in ended {
+            if let Some(queue) = queues.get_mut(&clinic.unwrap_or_default()) {
+                queue.ended = n;
+            }
+        }
+        let mut queues: Vec<Queue> = queues.into_values().collect();
+        queues.sort_by_key(|queue| std::cmp::Reverse(queue.counts.unfinished()));
+        Ok(queues)
     }
 
     async fn verdicts(&self) -> Result<Vec<(String, i64)>, LedgerError> {
@@ -200,7 +259,9 @@ impl Ledger {
             "SELECT r.created_at FROM photo_run r
                LEFT JOIN turn t ON t.source_id = r.source_id AND t.clinic_id = r.clinic_id
               WHERE r.source_id = $1 AND r.is_current = 1 AND r.state = 'ready'
-                AND r.state IN ('waiting_for_baseline', 'scheduled', 'ready', 'running') AND ",
+                AND r.state IN (",
+            open_states!(),
+            ") AND ",
             held!(),
             " IS NULL ORDER BY r.created_at LIMIT 1"
         ))

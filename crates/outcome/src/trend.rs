@@ -30,10 +30,13 @@ const COURSES: [Measure; 2] = [Measure::Psi, Measure::RefEnergy];
 /// A session: its day since the baseline, and its ln change.
 type Point = (i64, f64);
 
-/// Trends of the primary measure and of healthy skin over the baseline and the eligible sessions of a series.
+/// Trends of the primary measure and of healthy skin over the baseline and the eligible sessions of a series after it: what was
+/// before a baseline that was chosen late is no part of the course.
 pub fn trends(series: &Series, changes: &[Change]) -> Vec<Trend> {
     let Some(baseline) = series.baseline_session else { return vec![] };
-    let counts = |c: &&Change| COURSES.contains(&c.measure) && c.endpoint_eligible && c.change_pct.is_some();
+    let counts = |c: &&Change| {
+        COURSES.contains(&c.measure) && c.endpoint_eligible && c.change_pct.is_some() && c.session > baseline
+    };
     let mut regions: BTreeMap<(&Region, Measure), Vec<&Change>> = BTreeMap::new();
     for change in changes.iter().filter(counts) {
         regions.entry((&change.region, change.measure)).or_default().push(change);
@@ -238,6 +241,8 @@ mod tests {
         // 120 days, 4 steps.
         assert!((trend.pct_per_session - 100.0 * (-0.03_f64).exp_m1()).abs() < 1e-9, "{trend:?}");
         assert_eq!((trend.n_sessions, trend.first), (5, changes[0].session.date));
+        let before = change("2025-11-01".parse::<SessionKey>().unwrap(), 400.0);
+        assert_eq!(trends(&series, &[&changes[..], &[before]].concat()), found, "before the baseline");
         assert!(trends(&Series { baseline_session: None, ..series }, &changes).is_empty());
     }
 

@@ -32,6 +32,8 @@ pub struct HeadStyle {
     pub fringe: bool,
     /// Hair on jaws, chin and around the mouth.
     pub beard: bool,
+    /// Before a wall of the colour of light skin, not a grey one.
+    pub beige_wall: bool,
 }
 
 /// Patients whose skin covers the head.
@@ -125,6 +127,7 @@ impl HeadSession<'_> {
         let tiles = Tiles::of(&self.sessions, &self.head.patients);
         let paint = Paint::of(self.head.style);
         let lamps = Lamps::of(nuisance, camera);
+        let backdrop = if self.head.style.beige_wall { paint::BEIGE_WALL } else { paint::BACKDROP };
         let mut image = Vec::with_capacity(3 * size.width * size.height);
         for at in 0..size.width * size.height {
             let colour = match shape.hit(at) {
@@ -132,7 +135,7 @@ impl HeadSession<'_> {
                     let texel = paint.over(&hit, || tiles.texel(hit.place));
                     lamps.radiance(&hit, &texel)
                 }
-                None => paint::BACKDROP,
+                None => backdrop,
             };
             image.extend(colour);
         }

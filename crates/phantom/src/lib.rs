@@ -53,7 +53,7 @@ pub use course::Course;
 pub use head::{Head, HeadPhoto, HeadSession, HeadStyle};
 pub use nuisance::{DayNuisance, ExpressionWave, Nuisance, Papule, ShotNuisance};
 pub use patient::Patient;
-pub use photo::Photo;
+pub use photo::{Photo, jpeg};
 pub use region::ROI_MM;
 pub use scar::ScarKind;
 pub use session::Session;

@@ -50,7 +50,8 @@ impl Photo {
     }
 }
 
-pub(crate) fn jpeg(srgb: &[u8], (width, height): (u32, u32), quality: u8) -> Vec<u8> {
+/// 8-bit sRGB, row by row, as a JPEG file with 4:2:0 chroma.
+pub fn jpeg(srgb: &[u8], (width, height): (u32, u32), quality: u8) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);

@@ -30,21 +30,28 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
-    /// Who does it, if it may be done.
-    fn by(&self, dashboard: &Dashboard, visitor: &Visitor) -> Result<By, Problem> {
+    /// Whether it may be done at all.
+    fn permitted(&self, dashboard: &Dashboard, visitor: &Visitor) -> Result<(), Problem> {
         if dashboard.settings.read_only {
             return Err(Problem::refused("this dashboard is read-only: nothing can be changed from it"));
         }
         if !visitor.sent(&self.form) {
             return Err(Problem::refused("the form does not come from a page of this session: load the page anew"));
         }
-        let who = asked(self.who.as_ref()).unwrap_or(&dashboard.settings.user).to_owned();
-        let why = asked(self.why.as_ref()).map(str::to_owned);
+        Ok(())
+    }
+
+    /// Who does it, and why.
+    fn by(&self, dashboard: &Dashboard) -> Result<By, Problem> {
+        let who = asked(self.who.as_ref()).or(dashboard.settings.user.as_deref());
+        let (Some(who), Some(why)) = (who, asked(self.why.as_ref())) else {
+            return Err(Problem::bad("say who you are and why it is done: both are kept with it"));
+        };
         let is_long = |text: &str, longest| text.chars().count() > longest;
-        if is_long(&who, LONGEST[0]) || why.as_deref().is_some_and(|why| is_long(why, LONGEST[1])) {
+        if is_long(who, LONGEST[0]) || is_long(why, LONGEST[1]) {
             return Err(Problem::bad("a name has at most 80 characters, and a reason 500"));
         }
-        Ok(By { who, why })
+        Ok(By { who: who.to_owned(), why: Some(why.to_owned()) })
     }
 }
 
@@ -64,7 +71,7 @@ pub(crate) struct RunsForm {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub(crate) enum Verb {
     Retry,
     Cancel,
     Discard,
@@ -82,12 +89,33 @@ impl Verb {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Verb::Retry => "retry",
             Verb::Cancel => "cancel",
             Verb::Discard => "discard",
             Verb::Restore => "restore",
+        }
+    }
+
+    /// What the button says that asks for it.
+    pub(crate) fn asks(self) -> &'static str {
+        match self {
+            Verb::Retry => "Read again…",
+            Verb::Cancel => "Cancel…",
+            Verb::Discard => "Take off the lists…",
+            Verb::Restore => "Back on the lists…",
+        }
+    }
+
+    /// What the button says that does it.
+    fn button(self, n: i64) -> String {
+        let runs = words::runs(n);
+        match self {
+            Verb::Retry => format!("Read {runs} again"),
+            Verb::Cancel => format!("Cancel {runs}"),
+            Verb::Discard => format!("Take {runs} off the lists"),
+            Verb::Restore => format!("Put {runs} back on the lists"),
         }
     }
 
@@ -125,7 +153,7 @@ impl Verb {
     }
 
     /// Whether it can be done to a run in this state. Of a measured one it is regions that are on the lists.
-    fn is_for(self, state: State) -> bool {
+    pub(crate) fn is_for(self, state: State) -> bool {
         let is_without_number =
             matches!(state, State::NotMeasurable | State::Quarantined | State::Failed | State::Cancelled);
         match self {
@@ -142,6 +170,7 @@ struct ConfirmPage {
     shell: Shell,
     verb: &'static str,
     told: &'static str,
+    button: String,
     total: i64,
     /// Runs that were chosen, and for which it cannot be done.
     others: i64,
@@ -157,7 +186,7 @@ struct ConfirmPage {
 struct DonePage {
     shell: Shell,
     n: usize,
-    done: &'static str,
+    said: String,
     undo: Option<&'static str>,
     /// The runs that were changed, by number, so that just these can be brought back.
     runs: String,
@@ -170,7 +199,7 @@ pub(crate) async fn runs(
     visitor: Visitor,
     Form(form): Form<RunsForm>,
 ) -> Result<Response, Problem> {
-    let by = form.signed.by(&dashboard, &visitor)?;
+    form.signed.permitted(&dashboard, &visitor)?;
     let verb = Verb::parse(&form.verb)?;
     let named = numbers(form.runs.as_ref())?;
     let back = address_of_ours(asked(form.back.as_ref()).unwrap_or_default(), "/jobs");
@@ -195,6 +224,7 @@ pub(crate) async fn runs(
         let page = ConfirmPage {
             verb: verb.name(),
             told: verb.told(),
+            button: verb.button(total),
             total,
             others,
             groups: groups.into_iter().map(group).collect(),
@@ -202,10 +232,11 @@ pub(crate) async fn runs(
             asked: form.asked.fields(),
             back,
             has_changed: expected.is_some(),
-            shell: visitor.shell(&dashboard, "jobs", format!("{} {total} runs?", verb.name())),
+            shell: visitor.shell(&dashboard, "jobs", format!("{}?", verb.button(total))),
         };
         return Ok(html(&page));
     }
+    let by = form.signed.by(&dashboard)?;
     let runs = match named.is_empty() {
         true => dashboard.ledger.matching_numbers(&filter).await?,
         false => named,
@@ -220,11 +251,11 @@ pub(crate) async fn runs(
     let n = changed.len();
     let page = DonePage {
         n,
-        done: verb.done(),
+        said: format!("{} {}", words::runs(i64::try_from(n).unwrap_or(i64::MAX)), verb.done()),
         undo: verb.undo().filter(|_| (1..=MOST_UNDONE).contains(&n)).map(Verb::name),
         runs: joined(&changed),
         back,
-        shell: visitor.shell(&dashboard, "jobs", format!("{n} runs {}", verb.done())),
+        shell: visitor.shell(&dashboard, "jobs", "Done"),
     };
     Ok(html(&page))
 }
@@ -248,28 +279,67 @@ pub(crate) struct PauseForm {
     clinic: Option<String>,
     /// Said where no clinic is named.
     all: Option<String>,
+    confirmed: Option<String>,
 }
 
-/// Pause, resume; each undoes the other.
+#[derive(Template)]
+#[template(path = "pausing.html")]
+struct PausingPage {
+    shell: Shell,
+    verb: &'static str,
+    clinic: String,
+    button: String,
+    /// Photos of it that are open.
+    open: u64,
+}
+
+/// Pause, resume: says how many photos it is about, then does it; each undoes the other.
 pub(crate) async fn pauses(
     FromState(dashboard): FromState<Shared>,
     visitor: Visitor,
     Form(form): Form<PauseForm>,
 ) -> Result<Response, Problem> {
-    let by = form.signed.by(&dashboard, &visitor)?;
+    form.signed.permitted(&dashboard, &visitor)?;
     let clinic = asked(form.clinic.as_ref()).map(str::parse::<ClinicId>).transpose();
     let clinic = clinic.map_err(|error| Problem::bad(error.to_string()))?;
-    match form.verb.as_str() {
-        "pause" if clinic.is_none() && asked(form.all.as_ref()).is_none() => {
-            return Err(Problem::bad("name a clinic, or say that all clinics are meant"));
-        }
-        "pause" => dashboard.ledger.pause(clinic.as_ref(), &by).await?,
-        "resume" => {
-            dashboard.ledger.resume(clinic.as_ref(), &by).await?;
-        }
-        _ => return Err(Problem::bad("there are pause and resume")),
+    if clinic.is_none() && asked(form.all.as_ref()).is_none() {
+        return Err(Problem::bad("name a clinic, or say that all clinics are meant"));
     }
-    Ok(Redirect::to("/").into_response())
+    let verb = match form.verb.as_str() {
+        "pause" => "pause",
+        "resume" => "resume",
+        _ => return Err(Problem::bad("there are pause and resume")),
+    };
+    if form.confirmed.is_none() {
+        return pausing(&dashboard, visitor, verb, clinic.as_ref()).await;
+    }
+    let by = form.signed.by(&dashboard)?;
+    if verb == "pause" {
+        dashboard.ledger.pause(clinic.as_ref(), &by).await?;
+    } else {
+        dashboard.ledger.resume(clinic.as_ref(), &by).await?;
+    }
+    Ok(Redirect::to("/queues").into_response())
+}
+
+async fn pausing(
+    dashboard: &Dashboard,
+    visitor: Visitor,
+    verb: &'static str,
+    clinic: Option<&ClinicId>,
+) -> Result<Response, Problem> {
+    let queues = dashboard.ledger.queues().await?;
+    let own = queues.iter().filter(|queue| clinic.is_none_or(|clinic| queue.clinic == clinic.as_str()));
+    let word = if verb == "pause" { "Pause" } else { "Resume" };
+    let button = clinic.map_or_else(|| format!("{word} all clinics"), |clinic| format!("{word} clinic {clinic}"));
+    let page = PausingPage {
+        open: own.map(|queue| queue.counts.unfinished()).sum(),
+        verb,
+        clinic: clinic.map(ToString::to_string).unwrap_or_default(),
+        shell: visitor.shell(dashboard, "queues", format!("{button}?")),
+        button,
+    };
+    Ok(html(&page))
 }
 
 #[derive(Debug, Deserialize)]
@@ -296,7 +366,7 @@ pub(crate) async fn baseline(
     visitor: Visitor,
     Form(form): Form<BaselineForm>,
 ) -> Result<Response, Problem> {
-    let by = form.signed.by(&dashboard, &visitor)?;
+    form.signed.permitted(&dashboard, &visitor)?;
     let wrong = |error: cicatrix_model::IdError| Problem::bad(error.to_string());
     let session = asked(form.session.as_ref()).map(str::parse::<SessionKey>).transpose().map_err(wrong)?;
     let of_patient = [("clinic_id", clinic.as_str()), ("patient_id", patient.as_str())];
@@ -311,6 +381,7 @@ pub(crate) async fn baseline(
         };
         return Ok(html(&page));
     }
+    let by = form.signed.by(&dashboard)?;
     let (clinic_id, patient_id): (ClinicId, PatientId) =
         (clinic.parse().map_err(wrong)?, patient.parse().map_err(wrong)?);
     dashboard.ledger.pin_baseline(&clinic_id, &patient_id, session, &by, &dashboard.settings.plan).await?;

@@ -48,8 +48,8 @@ pub struct Settings {
     pub plan: PlanSettings,
     /// Nothing can be changed.
     pub read_only: bool,
-    /// Who changes something, where a form does not say.
-    pub user: String,
+    /// Who changes something, where a form does not say; nobody where several use it.
+    pub user: Option<String>,
     pub deadline: Deadline,
 }
 
@@ -95,6 +95,7 @@ fn routes(dashboard: Shared) -> Router {
         .route("/tonight.csv", get(pages::tonight::csv))
         .route("/live", get(pages::tonight::live))
         .route("/retakes", get(pages::retakes::show))
+        .route("/retakes/print", get(pages::retakes::print))
         .route("/patients", get(pages::patients::show))
         .route("/patients/{clinic}/{patient}", get(pages::patient::show))
         .route("/patients/{clinic}/{patient}/baseline", post(actions::baseline))
@@ -103,8 +104,12 @@ fn routes(dashboard: Shared) -> Router {
         .route("/outcomes.csv", get(pages::outcomes::csv))
         .route("/data", get(pages::data::show))
         .route("/data/{file}", get(pages::data::table))
+        .route("/queues", get(pages::queues::show))
+        .route("/queues.csv", get(pages::queues::csv))
         .route("/jobs", get(pages::jobs::show))
+        .route("/jobs.csv", get(pages::jobs::csv))
         .route("/jobs/{run}", get(pages::jobs::one))
+        .route("/jobs/{run}/gate.csv", get(pages::jobs::gate))
         .route("/jobs/act", post(actions::runs))
         .route("/pauses", post(actions::pauses))
         .route("/quarantine", get(pages::quarantine::show))

@@ -6,6 +6,7 @@ pub(crate) mod outcomes;
 pub(crate) mod patient;
 pub(crate) mod patients;
 pub(crate) mod quarantine;
+pub(crate) mod queues;
 pub(crate) mod retakes;
 pub(crate) mod session;
 pub(crate) mod tonight;
@@ -18,8 +19,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use cicatrix_model::Reason;
 
 use crate::access::FormToken;
+use crate::problem::Problem;
 use crate::{Dashboard, Shared, assets};
 
 /// Rows of one page of a list.
@@ -35,6 +38,14 @@ pub(crate) struct Shell {
     /// Who does something, if a form does not say.
     pub(crate) user: String,
     pub(crate) form: String,
+}
+
+/// A pause that holds, as pages tell it.
+pub(crate) struct Pause {
+    pub(crate) clinic: Option<String>,
+    pub(crate) since: String,
+    pub(crate) who: String,
+    pub(crate) why: Option<String>,
 }
 
 /// Who is looking: the token that the forms of its pages carry.
@@ -64,7 +75,7 @@ impl Visitor {
             place,
             database: dashboard.settings.database.clone(),
             read_only: dashboard.settings.read_only,
-            user: dashboard.settings.user.clone(),
+            user: dashboard.settings.user.clone().unwrap_or_default(),
             form: self.form,
         }
     }
@@ -98,6 +109,12 @@ pub(crate) fn html(page: &impl Template) -> Response {
 /// What a form left empty was not asked.
 pub(crate) fn asked(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// The reason that was asked for, if there is such a one.
+pub(crate) fn asked_reason(text: Option<&String>) -> Result<Option<&'static str>, Problem> {
+    let reason: Option<Reason> = asked(text).map(str::parse).transpose().map_err(Problem::bad)?;
+    Ok(reason.map(Reason::code))
 }
 
 /// A part of an address that asks for this and all that is not empty.

@@ -23,6 +23,9 @@ pub(crate) struct GroupMean {
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) n: i64,
+    /// Series of the session that have no number, and all of them.
+    pub(crate) missing: i64,
+    pub(crate) series: i64,
 }
 
 /// The means of each group by session, the group with most patients first.
@@ -40,7 +43,7 @@ pub(crate) fn groups(sums: &[SessionSum], name: impl Fn(Option<&str>) -> String)
     }
     let mut groups = Groups { shown: Vec::new(), suppressed: (0, 0) };
     for (name, sums) in by_group {
-        let shown: Vec<GroupMean> = sums.iter().filter_map(|sum| mean(sum.session_no, &sum.patients)).collect();
+        let shown: Vec<GroupMean> = sums.iter().filter_map(|sum| mean(sum)).collect();
         if shown.is_empty() {
             groups.suppressed.0 += 1;
         } else {
@@ -53,14 +56,23 @@ pub(crate) fn groups(sums: &[SessionSum], name: impl Fn(Option<&str>) -> String)
 }
 
 /// Of ln ratios, back in percent; nothing of a group that is too small.
-fn mean(session: i64, patients: &Sum) -> Option<GroupMean> {
+fn mean(of: &SessionSum) -> Option<GroupMean> {
+    let patients = &of.patients;
     if patients.n < SMALLEST {
         return None;
     }
     let n = patients.n as f64;
     let mean = patients.sum / n;
     let half = student(n - 1.0) * (about_mean(patients) / (n - 1.0) / n).sqrt();
-    Some(GroupMean { session, mean: back(mean), low: back(mean - half), high: back(mean + half), n: patients.n })
+    Some(GroupMean {
+        session: of.session_no,
+        mean: back(mean),
+        low: back(mean - half),
+        high: back(mean + half),
+        n: patients.n,
+        missing: of.missing,
+        series: of.series,
+    })
 }
 
 /// The sum of squares about the mean.
@@ -115,7 +127,12 @@ impl Response {
         self.at_least.iter().enumerate().map(|(step, n)| (STEP * step as f64, share(*n))).collect()
     }
 
-    /// How many have improved by at least this step of five percent, in words.
+    /// How many have improved by at least this step of five percent; nothing of too few patients.
+    pub(crate) fn at_least(&self, percent: usize) -> Option<i64> {
+        self.at_least.get(percent / STEP as usize).copied().filter(|_| self.patients >= SMALLEST)
+    }
+
+    /// The same in words.
     pub(crate) fn told(&self, percent: usize) -> String {
         let n = self.at_least.get(percent / STEP as usize).copied().unwrap_or(0);
         match self.patients {
@@ -236,8 +253,9 @@ mod tests {
 
     #[test]
     fn a_group_of_four_is_not_shown_and_one_of_five_has_an_interval() {
-        assert!(mean(1, &sum(&[0.0; 4])).is_none());
-        let mean = mean(1, &sum(&[-0.1, -0.2, -0.3, -0.2, -0.2])).unwrap();
+        let at = |patients| SessionSum { group: None, session_no: 1, patients, series: 7, missing: 2 };
+        assert!(mean(&at(sum(&[0.0; 4]))).is_none());
+        let mean = mean(&at(sum(&[-0.1, -0.2, -0.3, -0.2, -0.2]))).unwrap();
         assert!(mean.low < mean.mean && mean.mean < mean.high && mean.n == 5);
         assert!((mean.mean - 100.0 * (-0.2_f64).exp_m1()).abs() < 1e-9);
         let sd = (0.02_f64 / 4.0).sqrt();

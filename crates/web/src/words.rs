@@ -1,5 +1,6 @@
 //! How things are said on a page: verdicts with a sign, numbers with their interval, times of this machine's clock.
 
+use cicatrix_ledger::Cell;
 use cicatrix_model::{ChangeVerdict, Measure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -73,6 +74,21 @@ pub(crate) fn moment(text: &str) -> String {
 
 pub(crate) fn local(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A number of a CSV.
+pub(crate) fn count(n: u64) -> Cell {
+    Cell::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// `1 run`, `3 runs`
+pub(crate) fn runs(n: i64) -> String {
+    format!("{n} run{}", if n == 1 { "" } else { "s" })
+}
+
+/// `1 photo`, `3 photos`
+pub(crate) fn photos(n: u64) -> String {
+    format!("{n} photo{}", if n == 1 { "" } else { "s" })
 }
 
 /// A state as people say it.

@@ -89,7 +89,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     Ok(code)
 }
 
-/// Shows the night while it runs, and a second clinic where things go wrong; until Ctrl-C.
+/// Shows the night while it runs, and two more clinics where things go wrong; until Ctrl-C.
 async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     mishap::file(Path::new(&run.source.source))?;
     // The dashboard wants a ledger that is there.

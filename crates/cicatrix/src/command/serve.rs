@@ -34,7 +34,8 @@ pub(crate) async fn serve(args: &ServeArgs, settings: &Config) -> anyhow::Result
         database: without_password(&settings.db),
         plan: plan_settings(settings)?,
         read_only: args.read_only,
-        user: std::env::var("USER").unwrap_or_else(|_| "dashboard".to_owned()),
+        // Behind a password there may be several, so each says who it is.
+        user: password.is_none().then(|| std::env::var("USER").ok()).flatten(),
         deadline: Box::new(move || own.ends(None, &schedule, Timestamp::now()).ok().flatten()),
     };
     let listener = TcpListener::bind(args.bind)

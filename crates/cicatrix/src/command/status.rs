@@ -65,8 +65,14 @@ fn screen(tonight: &Tonight, settings: &Config, clinics: usize) -> anyhow::Resul
 
 /// As much as the terminal has room for: what scrolls away is what matters most.
 fn fitting(screen: &str) -> String {
-    let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout()) else { return screen.to_owned() };
-    let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) => cut_to(screen, usize::from(size.ws_row), usize::from(size.ws_col)),
+        Err(_) => screen.to_owned(),
+    }
+}
+
+/// The first lines of a screen, cut at the terminal's width; a terminal that does not say its size gets all.
+fn cut_to(screen: &str, rows: usize, columns: usize) -> String {
     if rows < 2 || columns == 0 {
         return screen.to_owned();
     }
@@ -182,4 +188,24 @@ fn local(at: Timestamp) -> String {
     let zoned = at.to_zoned(zone.clone());
     let is_near = at.duration_since(Timestamp::now()).abs() < SignedDuration::from_hours(20);
     zoned.strftime(if is_near { "%H:%M %Z" } else { "%Y-%m-%d %H:%M %Z" }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut_to;
+
+    #[test]
+    fn a_screen_is_cut_to_the_terminal_and_says_what_is_missing() {
+        let screen: String = (0..40).map(|n| format!("line {n} {}\n", "×".repeat(100))).collect();
+        for (rows, columns) in [(24, 80), (2, 5), (40, 200), (41, 80), (60, 80)] {
+            let cut = cut_to(&screen, rows, columns);
+            let lines: Vec<&str> = cut.lines().collect();
+            assert!(lines.len() < rows, "{} lines in {rows} rows", lines.len());
+            assert!(lines.iter().all(|line| line.chars().count() <= columns), "wider than {columns}: {cut}");
+            assert_eq!(lines.len() == 40, rows > 40, "{rows} rows: {cut}");
+        }
+        let small = cut_to(&screen, 24, 80);
+        assert!(small.ends_with("… and 18 lines more\n") && small.starts_with("line 0 "), "{small}");
+        assert_eq!(cut_to(&screen, 0, 0), screen);
+    }
 }

@@ -9,6 +9,7 @@ use super::shape::Hit;
 
 /// Linear R, G, B of a plain backdrop.
 pub(super) const BACKDROP: [f32; 3] = [0.30, 0.33, 0.36];
+pub(super) const BEIGE_WALL: [f32; 3] = [0.44, 0.30, 0.23];
 const CLOTH: [f32; 3] = [0.12, 0.16, 0.30];
 const WHITE_OF_EYE: [f32; 3] = [0.62, 0.58, 0.55];
 const IRIS: [f32; 3] = [0.09, 0.055, 0.03];

@@ -3,11 +3,13 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use cicatrix_ledger::{Filter, Page, Sheet, SheetRow, State as RunState, Table};
+use cicatrix_ledger::{Cell, Filter, Page, Sheet, SheetRow, State as RunState, Table};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::Shared;
+use crate::actions::Verb;
+use crate::pages::data::csv_of;
 use crate::pages::tonight::advice;
 use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
 use crate::problem::Problem;
@@ -78,6 +80,8 @@ struct JobsPage {
     /// What was asked, for the same as CSV; whether that is all of it, for age is no column.
     csv: String,
     csv_whole: bool,
+    /// What was asked, for this page and its counts.
+    address: String,
 }
 
 struct Group {
@@ -113,9 +117,11 @@ pub(crate) async fn show(
         sheet.take(line);
         Ok(())
     };
-    dashboard.ledger.list(&filter, wanted.after.unwrap_or(0), ROWS, &mut take).await?;
-    let last = sheet.rows().next_back().and_then(|row| row.int("run_id"));
-    let next = last.filter(|_| sheet.len() == ROWS as usize).map(|last| {
+    // One more than is shown says whether there is a next page.
+    dashboard.ledger.list(&filter, wanted.after.unwrap_or(0), ROWS + 1, &mut take).await?;
+    let is_more = sheet.len() > ROWS as usize;
+    let last = sheet.rows().take(ROWS as usize).next_back().and_then(|row| row.int("run_id"));
+    let next = last.filter(|_| is_more).map(|last| {
         let last = last.to_string();
         query(&[&wanted.parts()[..], &[("after", Some(last.as_str()))]].concat())
     });
@@ -136,7 +142,7 @@ pub(crate) async fn show(
         groups: matching.into_iter().map(group).collect(),
         states: RunState::ALL.iter().map(|state| state.name()).collect(),
         reasons: cicatrix_model::Reason::ALL.iter().map(|reason| reason.code()).collect(),
-        runs: sheet.rows().map(line).collect(),
+        runs: sheet.rows().take(ROWS as usize).map(line).collect(),
         next,
         csv: query(&[
             ("state", asked(wanted.state.as_ref())),
@@ -145,10 +151,21 @@ pub(crate) async fn show(
             ("night_id", asked(wanted.night.as_ref())),
         ]),
         csv_whole: asked(wanted.older.as_ref()).is_none(),
+        address: wanted.address(),
         asked: wanted,
         shell: visitor.shell(&dashboard, "jobs", "Jobs"),
     };
     Ok(html(&page))
+}
+
+/// The counts by state and reason.
+pub(crate) async fn csv(State(dashboard): State<Shared>, Query(wanted): Query<Asked>) -> Result<Response, Problem> {
+    let matching = dashboard.ledger.matching(&wanted.filter()?).await?;
+    let row = |(state, reason, n): (String, Option<String>, i64)| {
+        let does = reason.as_deref().and_then(advice).map_or(Cell::Null, |advice| Cell::Text(advice.to_owned()));
+        [Cell::Text(state), reason.map_or(Cell::Null, Cell::Text), Cell::Int(n), does]
+    };
+    csv_of("jobs.csv", ["state", "reason", "runs", "advice"], matching.into_iter().map(row))
 }
 
 impl JobsPage {
@@ -190,7 +207,8 @@ struct JobPage {
     address: String,
     /// Since when it is off the lists.
     dismissed: Option<String>,
-    is_open: bool,
+    /// What can be done to it: name and words.
+    verbs: Vec<(&'static str, &'static str)>,
     facts: Vec<(String, String)>,
     gate: Vec<Reading>,
     events: Vec<Happened>,
@@ -220,15 +238,14 @@ pub(crate) async fn one(
     Path(run): Path<i64>,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let number = run.to_string();
-    let of_run = |table| Page { table, matching: vec![("run_id", number.as_str())], before: None, most: 500 };
-    let (photos, _) = dashboard.ledger.page(&of_run(Table::Photos)).await?;
-    let (events, _) = dashboard.ledger.page(&of_run(Table::Events)).await?;
+    let photos = of_run(&dashboard, Table::Photos, run).await?;
+    let events = of_run(&dashboard, Table::Events, run).await?;
     let row = photos.rows().next();
     if row.is_none() && events.is_empty() {
         return Err(Problem::not_found(format!("there is no run {run}")));
     }
     let text = |name: &str| row.and_then(|row| row.text(name)).unwrap_or_default().to_owned();
+    let is_listed = !of_run(&dashboard, Table::Retakes, run).await?.is_empty();
     let facts =
         ["object_key", "version", "protocol_id", "program_version", "quality_tier", "baseline_object_key", "source"];
     let page = JobPage {
@@ -236,7 +253,7 @@ pub(crate) async fn one(
         said: advice(&text("reason")).unwrap_or_default(),
         detail: text("detail"),
         dismissed: row.and_then(|row| row.text("dismissed_at")).map(clock),
-        is_open: text("state").parse::<RunState>().is_ok_and(RunState::is_unfinished),
+        verbs: row.map(|row| verbs(row, is_listed)).unwrap_or_default(),
         address: format!("/patients/{}/{}", escaped(&text("clinic_id")), escaped(&text("patient_id"))),
         facts: facts
             .iter()
@@ -250,6 +267,39 @@ pub(crate) async fn one(
         shell: visitor.shell(&dashboard, "jobs", format!("Run {run}")),
     };
     Ok(html(&page))
+}
+
+/// Rows of a table that are of a run.
+async fn of_run(dashboard: &Shared, table: Table, run: i64) -> Result<Sheet, Problem> {
+    let number = run.to_string();
+    let page = Page { table, matching: vec![("run_id", number.as_str())], before: None, most: 500 };
+    Ok(dashboard.ledger.page(&page).await?.0)
+}
+
+/// What can be done to a run; one that is measured has regions on the lists, or nothing.
+fn verbs(row: SheetRow<'_>, is_listed: bool) -> Vec<(&'static str, &'static str)> {
+    let Some(state) = row.text("state").and_then(|state| state.parse::<RunState>().ok()) else { return Vec::new() };
+    let is_off = row.text("dismissed_at").is_some();
+    let lists = if is_off { Verb::Restore } else { Verb::Discard };
+    let can = |verb: &Verb| match verb {
+        Verb::Restore => is_off && verb.is_for(state),
+        Verb::Discard => verb.is_for(state) && (is_listed || state != RunState::Measured),
+        verb => verb.is_for(state),
+    };
+    [Verb::Retry, Verb::Cancel, lists].into_iter().filter(can).map(|verb| (verb.name(), verb.asks())).collect()
+}
+
+/// What the gate read of a run's photo.
+pub(crate) async fn gate(State(dashboard): State<Shared>, Path(run): Path<i64>) -> Result<Response, Problem> {
+    let photos = of_run(&dashboard, Table::Photos, run).await?;
+    let Some(row) = photos.rows().next() else { return Err(Problem::not_found(format!("there is no run {run}"))) };
+    let text = |text: Option<String>| text.map_or(Cell::Null, Cell::Text);
+    let line = |reading: Reading| {
+        let name = Cell::Text(reading.name);
+        [name, text(reading.region), Cell::Real(reading.value), Cell::Text(reading.verdict), text(reading.reason)]
+    };
+    let columns = ["reading", "region", "value", "verdict", "reason"];
+    csv_of(&format!("gate-{run}.csv"), columns, readings(row).into_iter().map(line))
 }
 
 pub(crate) fn readings(row: SheetRow<'_>) -> Vec<Reading> {

@@ -21,10 +21,16 @@ const DRAWN: usize = 8;
 pub(crate) struct Asked {
     by: Option<String>,
     clinic: Option<String>,
+    /// Which table as CSV: means, response or clinics.
+    table: Option<String>,
 }
 
 impl Asked {
-    fn by(&self) -> Result<&'static By, Problem> {
+    pub(crate) fn clinic(&self) -> Option<&str> {
+        asked(self.clinic.as_ref())
+    }
+
+    pub(crate) fn by(&self) -> Result<&'static By, Problem> {
         let by = asked(self.by.as_ref()).unwrap_or("all");
         let by = CHOICES.iter().find(|choice| choice.name == by);
         by.ok_or_else(|| Problem::bad("outcomes are by all, clinic, device, depth or skin"))
@@ -65,13 +71,14 @@ struct Row {
     n: i64,
     mean: String,
     interval: String,
+    missing: String,
 }
 
 /// By what patients are grouped: its name in an address, in words, and in SQL over `v_changes` c and `v_sessions` s.
-struct By {
+pub(crate) struct By {
     name: &'static str,
     words: &'static str,
-    of: GroupBy,
+    pub(crate) of: GroupBy,
     column: &'static str,
 }
 
@@ -85,7 +92,7 @@ static CHOICES: [By; 5] = [
 
 impl By {
     /// What a group is called.
-    fn name_of(&self, group: Option<&str>) -> String {
+    pub(crate) fn name_of(&self, group: Option<&str>) -> String {
         let depth = || group?.parse::<f64>().ok().map(|mm| format!("{mm} mm"));
         let told = if self.of == GroupBy::NeedleDepth { depth() } else { group.map(str::to_owned) };
         told.unwrap_or_else(|| "not told".to_owned())
@@ -98,7 +105,7 @@ pub(crate) async fn show(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let by = wanted.by()?;
-    let clinic = asked(wanted.clinic.as_ref());
+    let clinic = wanted.clinic();
     let outcomes = dashboard.ledger.outcomes(by.of, clinic, &summary::thresholds()).await?;
     let found = summary::groups(&outcomes.by_session, |group| by.name_of(group));
     let response = summary::Response::of(&outcomes.last);
@@ -115,15 +122,23 @@ pub(crate) async fn show(
         response: [25, 50, 75].map(|at| (at, response.told(at))).to_vec(),
         csv: query(&[("by", Some(by.name)), ("clinic", clinic)]),
         n_patients: response.patients,
-        missing: match outcomes.series {
-            0 => "nothing is measured yet".to_owned(),
-            all => format!("{} of {all} ({:.0} %)", outcomes.missing, 100.0 * outcomes.missing as f64 / all as f64),
-        },
+        missing: share(
+            outcomes.by_session.iter().map(|sum| sum.missing).sum(),
+            outcomes.by_session.iter().map(|sum| sum.series).sum(),
+        ),
         sql: sql(by, clinic),
         clinic: clinic.unwrap_or_default().to_owned(),
         shell: visitor.shell(&dashboard, "outcomes", "Outcomes"),
     };
     Ok(html(&page))
+}
+
+/// `3 of 40 (8 %)`
+fn share(n: i64, all: i64) -> String {
+    match all {
+        0 => "nothing is measured yet".to_owned(),
+        all => format!("{n} of {all} ({:.0} %)", 100.0 * n as f64 / all as f64),
+    }
 }
 
 fn groups(found: Vec<(String, Vec<GroupMean>)>) -> Vec<Group> {
@@ -135,6 +150,7 @@ fn groups(found: Vec<(String, Vec<GroupMean>)>) -> Vec<Group> {
         n: mean.n,
         mean: percent(mean.mean),
         interval: interval(mean.low, mean.high),
+        missing: share(mean.missing, mean.series),
     };
     let group = |(number, (name, means)): (usize, (String, Vec<GroupMean>))| Group {
         chart: if number < DRAWN { chart::groups(&name, &means, range, last) } else { String::new() },
@@ -144,18 +160,51 @@ fn groups(found: Vec<(String, Vec<GroupMean>)>) -> Vec<Group> {
     found.into_iter().enumerate().map(group).collect()
 }
 
-/// The table of the page: a mean a line.
+/// A table of the page: the means by session, the response, or clinics beside each other.
 pub(crate) async fn csv(State(dashboard): State<Shared>, Query(wanted): Query<Asked>) -> Result<Response, Problem> {
     let by = wanted.by()?;
-    let outcomes = dashboard.ledger.outcomes(by.of, asked(wanted.clinic.as_ref()), &[]).await?;
+    let outcomes = dashboard.ledger.outcomes(by.of, wanted.clinic(), &summary::thresholds()).await?;
     let number = |value: f64| Cell::Real((value * 100.0).round() / 100.0);
-    let row = |name: &str, mean: &GroupMean| {
-        let [change, low, high] = [mean.mean, mean.low, mean.high].map(number);
-        [Cell::Text(name.to_owned()), Cell::Int(mean.session), Cell::Int(mean.n), change, low, high]
-    };
-    let found = summary::groups(&outcomes.by_session, |group| by.name_of(group)).shown;
-    let rows = found.iter().flat_map(|(name, means)| means.iter().map(move |mean| row(name, mean)));
-    csv_of("outcomes.csv", ["group", "session_no", "n_patients", "mean_change_pct", "ci95_lo", "ci95_hi"], rows)
+    match asked(wanted.table.as_ref()).unwrap_or("means") {
+        "means" => {
+            let found = summary::groups(&outcomes.by_session, |group| by.name_of(group)).shown;
+            let row = |name: &str, of: &GroupMean| {
+                let [change, low, high] = [of.mean, of.low, of.high].map(number);
+                let [session, n, missing, series] = [of.session, of.n, of.missing, of.series].map(Cell::Int);
+                [Cell::Text(name.to_owned()), session, n, change, low, high, missing, series]
+            };
+            let rows = found.iter().flat_map(|(name, means)| means.iter().map(move |mean| row(name, mean)));
+            let columns = [
+                "group",
+                "session_no",
+                "n_patients",
+                "mean_change_pct",
+                "ci95_lo",
+                "ci95_hi",
+                "n_not_measurable",
+                "n_series",
+            ];
+            csv_of("outcomes.csv", columns, rows)
+        }
+        "response" => {
+            let response = summary::Response::of(&outcomes.last);
+            let patients = response.patients;
+            let rows = response.curve().into_iter().map(|(at, share)| {
+                let n = response.at_least(at as usize).map_or(Cell::Null, Cell::Int);
+                [number(at), n, Cell::Int(patients), number(share)]
+            });
+            csv_of("response.csv", ["at_least_pct", "n", "n_patients", "share_pct"], rows)
+        }
+        "clinics" => {
+            let funnel = summary::funnel(&outcomes.last);
+            let rows = funnel.into_iter().flat_map(|funnel| funnel.clinics).map(|clinic| {
+                let is_apart = Cell::Int(i64::from(clinic.is_apart));
+                [Cell::Text(clinic.name), Cell::Int(clinic.n), number(clinic.mean), is_apart]
+            });
+            csv_of("clinics.csv", ["clinic_id", "n_patients", "mean_change_pct", "is_apart"], rows)
+        }
+        _ => Err(Problem::bad("the tables are means, response and clinics")),
+    }
 }
 
 /// The question behind the page, for whoever asks it in a tool of their own.

@@ -44,8 +44,11 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let (clinic, q) = (asked(filter.clinic.as_ref()), asked(filter.q.as_ref()));
     let after = asked(filter.after_clinic.as_ref()).zip(asked(filter.after.as_ref()));
-    let patients = dashboard.ledger.patients(clinic, q.unwrap_or_default(), after, ROWS).await?;
-    let next = patients.last().filter(|_| patients.len() == ROWS as usize).map(|last| {
+    // One more than is shown says whether there is a next page.
+    let mut patients = dashboard.ledger.patients(clinic, q.unwrap_or_default(), after, ROWS + 1).await?;
+    let is_more = patients.len() > ROWS as usize;
+    patients.truncate(ROWS as usize);
+    let next = patients.last().filter(|_| is_more).map(|last| {
         query(&[("clinic", clinic), ("q", q), ("after_clinic", Some(&last.clinic)), ("after", Some(&last.patient))])
     });
     let patients = patients

@@ -7,7 +7,7 @@ use cicatrix_ledger::{Page, SheetRow, Table};
 use serde::Deserialize;
 
 use crate::Shared;
-use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, asked_reason, html, query};
 use crate::problem::Problem;
 use crate::words::clock;
 
@@ -60,7 +60,7 @@ pub(crate) async fn show(
     Query(filter): Query<Asked>,
     visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let (clinic, reason) = (asked(filter.clinic.as_ref()), asked(filter.reason.as_ref()));
+    let (clinic, reason) = (asked(filter.clinic.as_ref()), asked_reason(filter.reason.as_ref())?);
     let ledger = &dashboard.ledger;
     let group = |(reason, advice, n): (String, String, i64)| Group {
         address: query(&[("clinic", clinic), ("reason", Some(&reason))]),

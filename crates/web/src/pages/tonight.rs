@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::pages::data::csv_of;
-use crate::pages::{Shell, Visitor, html};
+use crate::pages::{Pause, Shell, Visitor, html};
 use crate::problem::Problem;
-use crate::words::{clock, local};
+use crate::words::{clock, count, local};
 use crate::{Dashboard, Shared, chart};
 
 /// What ended within this time is tonight's.
@@ -32,7 +32,7 @@ struct TonightPage {
     clinics: Vec<ClinicLine>,
     reasons: Vec<ReasonLine>,
     warnings: Vec<String>,
-    pauses: Vec<PauseLine>,
+    pauses: Vec<Pause>,
     pace: String,
     nights: String,
     night_rows: Vec<NightLine>,
@@ -60,7 +60,7 @@ impl Lists {
 struct ClinicLine {
     clinic: String,
     counts: Counts,
-    held: Option<String>,
+    held: Option<&'static str>,
     /// Of a hundred.
     done: u64,
 }
@@ -70,13 +70,6 @@ struct ReasonLine {
     reason: String,
     advice: &'static str,
     n: i64,
-}
-
-struct PauseLine {
-    clinic: Option<String>,
-    since: String,
-    who: String,
-    why: Option<String>,
 }
 
 pub(crate) struct NightLine {
@@ -98,16 +91,7 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
         clinics: clinics(&tonight),
         reasons: reasons(&tonight),
         warnings: warnings(&dashboard, &tonight, now),
-        pauses: tonight
-            .pauses
-            .iter()
-            .map(|pause| PauseLine {
-                clinic: pause.clinic.clone(),
-                since: clock(&pause.paused_at),
-                who: pause.by.who.clone(),
-                why: pause.by.why.clone(),
-            })
-            .collect(),
+        pauses: pauses(&tonight),
         pace: pace(&dashboard, &tonight),
         nights: chart::nights(&bars),
         night_rows: nights,
@@ -116,21 +100,30 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
     Ok(html(&page))
 }
 
+pub(crate) fn pauses(tonight: &Tonight) -> Vec<Pause> {
+    let told = |pause: &cicatrix_ledger::Pause| Pause {
+        clinic: pause.clinic.clone(),
+        since: clock(&pause.paused_at),
+        who: pause.by.who.clone(),
+        why: pause.by.why.clone(),
+    };
+    tonight.pauses.iter().map(told).collect()
+}
+
 /// The table of clinics.
 pub(crate) async fn csv(State(dashboard): State<Shared>) -> Result<Response, Problem> {
     let tonight = dashboard.ledger.tonight(Timestamp::now() - WITHIN).await?;
     let rows = clinics(&tonight).into_iter().map(|line| {
         let counts = &line.counts;
-        let n = |n: u64| Cell::Int(i64::try_from(n).unwrap_or(i64::MAX));
-        let held = line.held.map_or(Cell::Null, Cell::Text);
+        let held = line.held.map_or(Cell::Null, |held| Cell::Text(held.to_owned()));
         [
             Cell::Text(line.clinic),
-            n(counts.unfinished()),
-            n(counts.running),
-            n(counts.measured),
-            n(counts.not_measurable),
-            n(counts.quarantined),
-            n(counts.failed),
+            count(counts.unfinished()),
+            count(counts.running),
+            count(counts.measured),
+            count(counts.not_measurable),
+            count(counts.quarantined),
+            count(counts.failed),
             held,
         ]
     });
@@ -165,7 +158,7 @@ fn clinics(tonight: &Tonight) -> Vec<ClinicLine> {
         ClinicLine {
             clinic: clinic.clone(),
             counts: own.counts,
-            held: own.held.as_deref().map(held).map(str::to_owned),
+            held: own.held.as_deref().map(held),
             done: 100 * (own.counts.total() - own.counts.unfinished()) / all,
         }
     };
@@ -174,11 +167,8 @@ fn clinics(tonight: &Tonight) -> Vec<ClinicLine> {
     lines
 }
 
-fn held(why: &str) -> &str {
-    match why {
-        "window" => "its window is closed",
-        other => other,
-    }
+pub(crate) fn held(why: &str) -> &'static str {
+    if why == "window" { "its window is closed" } else { "paused" }
 }
 
 fn reasons(tonight: &Tonight) -> Vec<ReasonLine> {
@@ -195,7 +185,7 @@ pub(crate) fn advice(reason: &str) -> Option<&'static str> {
     reason.parse::<cicatrix_model::Reason>().ok().map(cicatrix_model::Reason::advice)
 }
 
-fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
+pub(crate) fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
     if tonight.counts.unfinished() == 0 {
         return "Nothing is open.".to_owned();
     }
