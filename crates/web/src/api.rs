@@ -150,10 +150,11 @@ async fn table(
         .filter(|(name, value)| !matches!(name.as_str(), "before" | "limit") && !value.is_empty())
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    dashboard.ledger.has_columns(table, &matching).await?;
+    let columns = dashboard.ledger.has_columns(table, &matching).await?;
     let (sheet, next) = match table.number() {
         Some(_) => dashboard.ledger.page(&Page { table, matching, before, most }).await?,
-        None if table == Table::Dictionary
+        // What is of no clinic is small.
+        None if !columns.iter().any(|column| column == "clinic_id")
             || matching.iter().any(|(name, _)| matches!(*name, "clinic_id" | "patient_id")) =>
         {
             (dashboard.ledger.sheet(table, &matching).await?, None)

@@ -83,6 +83,25 @@ async fn outcomes_are_endpoints_of_follow_ups_with_their_place_in_the_course() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn queues_say_what_is_open_since_when_and_why_it_is_not_begun() {
+    let Some((_database, ledger)) = ledger().await else { return };
+    upload(&ledger, &course(1)).await;
+    let queues = ledger.queues().await.unwrap();
+    let [queue] = &queues[..] else { panic!("{queues:?}") };
+    assert_eq!((queue.clinic.as_str(), queue.counts.ready, queue.counts.waiting_for_baseline), ("c-1", 1, 2));
+    assert_eq!((queue.held.as_deref(), queue.ended), (None, 0));
+    let planned = rows(&ledger, Table::Photos).await.iter().map(|row| text(row, "created_at").to_owned()).min();
+    assert_eq!(queue.oldest, planned);
+
+    ledger.pause(Some(&"c-1".parse().unwrap()), &by()).await.unwrap();
+    let paused = ledger.queues().await.unwrap();
+    assert_eq!((paused[0].held.as_deref(), paused[0].counts.ready, paused[0].counts.scheduled), (Some("paused"), 0, 1));
+    ledger.resume(Some(&"c-1".parse().unwrap()), &by()).await.unwrap();
+    drain(&ledger, Fake::good()).await;
+    assert_eq!(ledger.queues().await.unwrap(), [], "nothing is open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_column_of_every_table_is_in_the_dictionary() {
     let Some((_database, ledger)) = ledger().await else { return };
     let entries = rows(&ledger, Table::Dictionary).await;
