@@ -93,9 +93,9 @@ impl Ledger {
               GROUP BY 1, 2 ORDER BY 1, 2",
             by.column()
         ))
-        .bind(clinic)
-        .fetch_all(&self.pool)
-        .await?;
+        .bind(clinic);
+        // Each reads all sessions once, so they go side by side.
+        let (counted, last) = tokio::try_join!(counted.fetch_all(&self.pool), self.last_outcomes(clinic, thresholds))?;
         let at_session = |row: &Row| {
             let missing: i64 = row.get("missing")?;
             Ok(SessionSum {
@@ -106,10 +106,7 @@ impl Ledger {
                 missing,
             })
         };
-        Ok(Outcomes {
-            by_session: counted.iter().map(at_session).collect::<Result<_, LedgerError>>()?,
-            last: self.last_outcomes(clinic, thresholds).await?,
-        })
+        Ok(Outcomes { by_session: counted.iter().map(at_session).collect::<Result<_, LedgerError>>()?, last })
     }
 
     async fn last_outcomes(&self, clinic: Option<&str>, thresholds: &[f64]) -> Result<Vec<LastSum>, LedgerError> {

@@ -15,7 +15,7 @@ use crate::{LedgerError, Table, dictionary, now};
 type Migration = (i64, &'static str, &'static str);
 
 /// In order. A released version is never edited.
-const SQLITE: [Migration; 12] = [
+const SQLITE: [Migration; 13] = [
     (1, "tables", include_str!("../migrations/sqlite/0001_tables.sql")),
     (2, "views", include_str!("../migrations/sqlite/0002_views.sql")),
     (3, "scale_source", include_str!("../migrations/sqlite/0003_scale_source.sql")),
@@ -28,16 +28,19 @@ const SQLITE: [Migration; 12] = [
     (10, "turns", include_str!("../migrations/sqlite/0010_turns.sql")),
     (11, "workers", include_str!("../migrations/sqlite/0011_workers.sql")),
     (12, "dashboard", DASHBOARD),
+    (13, "clinics", CLINICS),
 ];
 /// PostgreSQL begins where SQLite was when it came.
-const POSTGRES: [Migration; 4] = [
+const POSTGRES: [Migration; 5] = [
     (9, "tables", include_str!("../migrations/postgres/0009_tables.sql")),
     (10, "turns", include_str!("../migrations/postgres/0010_turns.sql")),
     (11, "workers", include_str!("../migrations/postgres/0011_workers.sql")),
     (12, "dashboard", DASHBOARD),
+    (13, "clinics", CLINICS),
 ];
 /// The same on both.
 const DASHBOARD: &str = include_str!("../migrations/0012_dashboard.sql");
+const CLINICS: &str = include_str!("../migrations/0013_clinics.sql");
 const VIEWS: &str = include_str!("../migrations/views.sql");
 const KNOWN: i64 = SQLITE[SQLITE.len() - 1].0;
 const _: () = assert!(POSTGRES[POSTGRES.len() - 1].0 == KNOWN, "both databases have one version");

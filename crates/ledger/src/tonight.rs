@@ -163,10 +163,10 @@ impl Ledger {
         let rows: Vec<(Option<String>, String, Option<String>, i64)> = query_as(format!(
             "SELECT clinic_id, state, held, n FROM ({}) AS o
              UNION ALL
-             SELECT clinic_id, state, NULL, COUNT(*) FROM photo_run
+             SELECT clinic_id || '', state, NULL, COUNT(*) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1
                 AND state || '' NOT IN ({})
-              GROUP BY clinic_id, state",
+              GROUP BY clinic_id || '', state",
             open_runs("1 = 1"),
             open_states!()
         ))
@@ -189,9 +189,9 @@ impl Ledger {
                 .fetch_all(&self.pool)
                 .await?;
         let ended: Vec<(Option<String>, i64)> = query_as(
-            "SELECT clinic_id, COUNT(*) FROM photo_run
+            "SELECT clinic_id || '' AS clinic, COUNT(*) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1 AND started_at IS NOT NULL AND state || '' <> 'cancelled'
-              GROUP BY clinic_id",
+              GROUP BY clinic",
         )
         .bind(written(Timestamp::now() - PACE))
         .fetch_all(&self.pool)
@@ -286,9 +286,9 @@ impl Ledger {
     /// When a photo of each clinic was last measured, of a source.
     pub async fn last_successes(&self, source: SourceId) -> Result<Vec<(String, Timestamp)>, LedgerError> {
         let rows: Vec<(Option<String>, Option<String>)> = query_as(
-            "SELECT clinic_id, MAX(finished_at) FROM photo_run
+            "SELECT clinic_id || '' AS clinic, MAX(finished_at) FROM photo_run
               WHERE +source_id = $1 AND +is_current = 1 AND state || '' = 'measured' AND finished_at >= $2
-              GROUP BY clinic_id",
+              GROUP BY clinic",
         )
         .bind(source.0)
         .bind(written(Timestamp::now() - SignedDuration::from_hours(24 * 14)))
