@@ -280,8 +280,8 @@ fn explain(gate: &Gate, reference: &Reference, protocol: &Protocol) -> (Vec<Reas
 fn failing(gate: &Gate, with_regions: bool) -> String {
     let failing = gate.readings.iter().filter(|r| r.verdict == GateVerdict::Fail);
     let told = failing.map(|r| match r.region.as_ref().filter(|_| with_regions) {
-        Some(region) => format!("{} of {region} is {:.3}", r.name, r.value),
-        None => format!("{} is {:.3}", r.name, r.value),
+        Some(region) => format!("{region}: {r}"),
+        None => r.to_string(),
     });
     told.collect::<Vec<_>>().join("; ")
 }

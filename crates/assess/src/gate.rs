@@ -135,7 +135,9 @@ impl Gate {
         };
         let reason = (verdict != GateVerdict::Ok).then_some(reason);
         let region = self.region.clone();
-        self.readings.push(GateReading { name: name.to_owned(), value, verdict, reason, region });
+        // Without a limit it cannot be told, and JSON has no word for it.
+        let limits = limits.iter().all(|limit| limit.is_finite()).then_some(limits);
+        self.readings.push(GateReading { name: name.to_owned(), value, verdict, reason, limits, region });
     }
 
     /// Reads a signed statistic that is bad when large in size; the value keeps its sign.
@@ -154,6 +156,7 @@ impl Gate {
             value,
             verdict: GateVerdict::Ok,
             reason: None,
+            limits: None,
             region,
         });
     }
@@ -195,6 +198,21 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reading_that_fails_tells_its_limit() {
+        let mut gate = Gate::default();
+        gate.read("dark_code", 0.0412, [0.2, 0.1], Reason::Exposure);
+        gate.read("glare_share", 0.2, [0.02, 0.05], Reason::Specular);
+        gate.read("roll_deg", 1.0, [12.0, 30.0], Reason::PoseOff);
+        let told: Vec<String> = gate.readings.iter().map(ToString::to_string).collect();
+        let [dark, glare, roll] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(dark, "dark_code is 0.041, below the limit of 0.1");
+        assert_eq!(glare, "glare_share is 0.200, beyond the limit of 0.05");
+        assert_eq!(roll, "roll_deg is 1.000");
+        let json = serde_json::to_string(&gate.readings).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<GateReading>>(&json).unwrap(), gate.readings);
+    }
 
     #[test]
     fn limits_work_in_both_directions() {

@@ -174,6 +174,16 @@ pub enum GateVerdict {
     Fail,
 }
 
+impl GateVerdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            GateVerdict::Ok => "ok",
+            GateVerdict::Warn => "warn",
+            GateVerdict::Fail => "fail",
+        }
+    }
+}
+
 /// One statistic of the quality gate; `name` carries the unit as its suffix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateReading {
@@ -183,6 +193,10 @@ pub struct GateReading {
     pub value: f64,
     pub verdict: GateVerdict,
     pub reason: Option<crate::Reason>,
+    /// What it was held against: the value from which it warns, and the one from which it fails. They are upper limits where the
+    /// second is the larger one. None for what decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<[f64; 2]>,
     /// The region that it was read in; none for what holds for the whole photo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
@@ -190,6 +204,20 @@ pub struct GateReading {
 
 fn or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// `dark_code is 0.041, below the limit of 0.1`
+impl std::fmt::Display for GateReading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is {:.3}", self.name, self.value)?;
+        match self.limits {
+            Some([warns, fails]) if self.verdict == GateVerdict::Fail => {
+                let side = if fails >= warns { "beyond" } else { "below" };
+                write!(f, ", {side} the limit of {fails}")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl GateReading {

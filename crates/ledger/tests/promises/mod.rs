@@ -195,6 +195,7 @@ fn measured(run: &StartedRun) -> Verdict {
             value: 0.8,
             verdict: GateVerdict::Ok,
             reason: None,
+            limits: Some([1.5, 3.0]),
             region: None,
         }],
         regions: vec![RegionVerdict {

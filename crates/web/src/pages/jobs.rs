@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use cicatrix_ledger::{Cell, Filter, Page, Sheet, SheetRow, State as RunState, Table};
+use cicatrix_model::GateReading;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -210,19 +211,9 @@ struct JobPage {
     /// What can be done to it: name and words.
     verbs: Vec<(&'static str, &'static str)>,
     facts: Vec<(String, String)>,
-    gate: Vec<Reading>,
+    gate: Vec<GateReading>,
     events: Vec<Happened>,
     pictures: Vec<String>,
-}
-
-/// What the gate read of a photo.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Reading {
-    pub(crate) name: String,
-    pub(crate) value: f64,
-    pub(crate) verdict: String,
-    pub(crate) reason: Option<String>,
-    pub(crate) region: Option<String>,
 }
 
 pub(crate) struct Happened {
@@ -293,16 +284,24 @@ fn verbs(row: SheetRow<'_>, is_listed: bool) -> Vec<(&'static str, &'static str)
 pub(crate) async fn gate(State(dashboard): State<Shared>, Path(run): Path<i64>) -> Result<Response, Problem> {
     let photos = of_run(&dashboard, Table::Photos, run).await?;
     let Some(row) = photos.rows().next() else { return Err(Problem::not_found(format!("there is no run {run}"))) };
-    let text = |text: Option<String>| text.map_or(Cell::Null, Cell::Text);
-    let line = |reading: Reading| {
-        let name = Cell::Text(reading.name);
-        [name, text(reading.region), Cell::Real(reading.value), Cell::Text(reading.verdict), text(reading.reason)]
+    let line = |reading: GateReading| {
+        let number = |value: f64| if value.is_finite() { Cell::Real(value) } else { Cell::Null };
+        let [warns, fails] = reading.limits.map_or([Cell::Null, Cell::Null], |limits| limits.map(number));
+        [
+            Cell::Text(reading.name),
+            reading.region.map_or(Cell::Null, |region| Cell::Text(region.to_string())),
+            number(reading.value),
+            warns,
+            fails,
+            Cell::Text(reading.verdict.name().to_owned()),
+            reading.reason.map_or(Cell::Null, |reason| Cell::Text(reason.code().to_owned())),
+        ]
     };
-    let columns = ["reading", "region", "value", "verdict", "reason"];
+    let columns = ["reading", "region", "value", "warns_at", "fails_at", "verdict", "reason"];
     csv_of(&format!("gate-{run}.csv"), columns, readings(row).into_iter().map(line))
 }
 
-pub(crate) fn readings(row: SheetRow<'_>) -> Vec<Reading> {
+pub(crate) fn readings(row: SheetRow<'_>) -> Vec<GateReading> {
     row.text("gate").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use cicatrix_ledger::{SheetRow, Table};
+use cicatrix_model::GateReading;
 
 use crate::Shared;
-use crate::pages::jobs::{Reading, pictures, readings};
+use crate::pages::jobs::{pictures, readings};
 use crate::pages::tonight::advice;
 use crate::pages::{Shell, Visitor, html, query};
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ struct Photo {
     detail: String,
     tier: String,
     key: String,
-    gate: Vec<Reading>,
+    gate: Vec<GateReading>,
     thumb: bool,
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn show(State(dashboard): State<Shared>, visitor: Visitor) -> R
         warnings: warnings(&dashboard, &tonight, now),
         pauses: pauses(&tonight),
         pace: pace(&dashboard, &tonight),
-        nights: chart::nights(&bars),
+        nights: if bars.is_empty() { String::new() } else { chart::nights(&bars) },
         night_rows: nights,
         shell: visitor.shell(&dashboard, "tonight", "Tonight"),
     };
