@@ -42,7 +42,7 @@ pub struct Protocol {
 }
 
 /// What the settings do not say: raised with each change of the formulas that moves a number.
-const METHOD: u32 = 4;
+const METHOD: u32 = 5;
 
 /// Why a protocol file cannot be used.
 #[derive(Debug, thiserror::Error)]

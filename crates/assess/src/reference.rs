@@ -1,7 +1,7 @@
 //! The baseline of a series, made ready once: features, scale, card, and its regions.
 
 use cicatrix_card::Card;
-use cicatrix_locate::{Pose, Scale};
+use cicatrix_locate::{Pose, Scale, contradicting_eyes};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
 use cicatrix_photo::{Bounds, Rejection, decode, inspect};
 use sha2::{Digest, Sha256};
@@ -64,6 +64,14 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     let survey = Survey::of(&frame, photo, protocol);
     let (face, scale) = (&survey.face, survey.scale);
     head::check_view(face.as_ref(), photo.view, !photo.regions.is_empty())?;
+    if let Some(eyes) = contradicting_eyes(&scale, face.as_ref()) {
+        let detail = format!(
+            "{:.1} px/mm by the {}, and about {eyes:.1} by the distance of the pupils: correct px_per_mm, or card_pitch_mm",
+            scale.px_per_mm,
+            scale.source.name()
+        );
+        return Err(Rejection::new(Reason::ZoomOff, detail));
+    }
     if scale.px_per_mm < protocol.gate.px_per_mm[1] {
         let detail = format!("{:.1} px/mm, {} are needed", scale.px_per_mm, protocol.gate.px_per_mm[1]);
         return Err(Rejection::new(Reason::ResolutionLow, detail));

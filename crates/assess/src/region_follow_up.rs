@@ -73,7 +73,9 @@ impl<'a> RegionFollowUp<'a> {
             true => reference.shading,
             false => Shading::of(ln.each_ref(), &reference.mask.reference.zip(&both, |s, b| s * b), px_per_mm),
         };
-        let light = if itself { reference.towards_light() } else { shading.and_then(|s| s.towards_light()) };
+        // Scars are found as in the baseline: without a light where it told none, and with its light where this photo tells none.
+        let own = || shading.filter(|_| !itself).and_then(|s| s.towards_light());
+        let light = reference.towards_light().map(|then| own().unwrap_or(then));
         let shot = Shot { ln: ln.each_ref(), weight: &weight, light, px_per_mm };
         let found = reference.mask.found_again(&shot, &protocol.score);
         let normalized_as = |pair| normalize(pair, &found.reference, &both, px_per_mm, &protocol.normalize);

@@ -5,10 +5,10 @@
 
 use std::sync::OnceLock;
 
-use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, assess, prepare};
+use cicatrix_assess::{Assessment, Measurement, Photo, Protocol, Reference, Survey, assess, prepare};
 use cicatrix_model::{Reason, Region, RegionPolygon, ScaleSource, View};
 use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
-use cicatrix_photo::Bounds;
+use cicatrix_photo::{Bounds, Limits, decode};
 
 const SIZE: (u32, u32) = (1500, 2000);
 
@@ -75,6 +75,68 @@ fn a_frontal_view_is_scored_by_unit_at_the_scale_of_the_eyes() {
     assert!(matches!(found.scale.source, ScaleSource::Iris | ScaleSource::Pupils));
     let off = found.scale.px_per_mm / shot(0.0, 0).px_per_mm - 1.0;
     assert!(off.abs() < 2.0 * found.scale.relative_sd, "{off}");
+}
+
+/// Nothing changes between a file and its copy, whatever is told of the light.
+#[test]
+fn a_head_against_a_copy_of_its_baseline_has_changed_in_nothing() {
+    let view = View::FaceFrontal;
+    let bytes = shot(0.0, 0).to_jpeg();
+    let reference = prepare(&photo(&bytes, &view), &protocol()).unwrap();
+    let Assessment::Measured(own) = assess(&reference, &photo(&bytes, &view), true, false, &protocol()) else {
+        panic!("the baseline gives no number");
+    };
+    let copy = measured(&reference, &bytes, &view);
+    let mut compared = 0;
+    for before in &own.regions {
+        let after = copy.regions.iter().find(|region| region.region == before.region).unwrap();
+        for value in before.values.iter().filter(|value| value.measure.is_ratio() && value.value > 0.0) {
+            let now = after.values.iter().find(|now| now.measure == value.measure).map_or(0.0, |now| now.value);
+            let off = (now / value.value).ln();
+            assert!(off.abs() < 0.1, "{} {}: {} and {now}", before.region, value.measure, value.value);
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "{compared}");
+}
+
+#[test]
+fn a_scale_that_the_eyes_contradict_is_refused_with_both_numbers() {
+    let view = View::FaceFrontal;
+    let bytes = shot(0.0, 0).to_jpeg();
+    let twice = Some(2.0 * shot(0.0, 0).px_per_mm);
+    let wrong = prepare(&Photo { px_per_mm: twice, ..photo(&bytes, &view) }, &protocol()).unwrap_err();
+    assert!(wrong.reason == Reason::ZoomOff && wrong.detail.contains("pupils"), "{wrong:?}");
+    let right = Some(shot(0.0, 0).px_per_mm);
+    prepare(&Photo { px_per_mm: right, ..photo(&bytes, &view) }, &protocol()).unwrap();
+}
+
+/// Hair before the forehead and on the chin is no skin.
+#[test]
+fn a_fringe_and_a_beard_leave_less_skin() {
+    let view = View::FaceFrontal;
+    let shares = |style: HeadStyle| {
+        let head = Head::new(31, Course::UNCHANGED, style);
+        let bytes = head.session(0, 2, 0.25).shoot(0.0, 1, SIZE).to_jpeg();
+        let (frame, _) = decode(&bytes, "jpg", &Limits::default()).unwrap();
+        let survey = Survey::of(&frame, &photo(&bytes, &view), &protocol());
+        let skin = survey.skin.unwrap();
+        let share = |name: &str| {
+            let unit = survey.regions.iter().flatten().find(|region| region.name.as_str() == name).unwrap();
+            let b = unit.bounds();
+            let places = (0..40_000).map(|i| {
+                [b.left + f64::from(i % 200) / 200.0 * b.width(), b.top + f64::from(i / 200) / 200.0 * b.height()]
+            });
+            let inside: Vec<bool> = places.filter(|at| unit.contains(*at)).map(|at| skin.is_skin(at)).collect();
+            inside.iter().filter(|is_skin| **is_skin).count() as f64 / inside.len() as f64
+        };
+        ["forehead", "chin"].map(share)
+    };
+    let [forehead, chin] = shares(HeadStyle::default());
+    let [under_a_fringe, _] = shares(HeadStyle { fringe: true, ..HeadStyle::default() });
+    let [_, in_a_beard] = shares(HeadStyle { beard: true, ..HeadStyle::default() });
+    assert!(forehead > 0.75 && under_a_fringe < 0.2, "{forehead} {under_a_fringe}");
+    assert!(chin > 0.9 && in_a_beard < 0.2, "{chin} {in_a_beard}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use cicatrix_face::{CAN_FIND, Face, NOTICE, Pose, find as find_face};
 pub use cicatrix_model::Scale;
 pub use foreign::{ForeignSettings, foreign};
 pub use region::{LocatedRegion, Outline, RegionProblem, regions};
-pub use scale::{ScaleHints, scale};
+pub use scale::{ScaleHints, contradicting_eyes, scale};
 pub use shadow::{Edges, edges};
 pub use skin::{SkinLimits, SkinMap, SkinSettings};
 pub use unit::{not_skin, units};

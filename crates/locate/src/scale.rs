@@ -23,6 +23,10 @@ const CLOSEUP_MM: f64 = 65.0;
 const FACE_MM: f64 = 250.0;
 const NOMINAL_SD: f64 = 0.3;
 
+/// ln by which a scale that was told may be off from that of the pupils: four of their deviations. Beyond it one of the two is of
+/// something else.
+const CONTRADICTS: f64 = 0.3;
+
 /// Corners of the eyes, outer and inner.
 const EYES: [[usize; 2]; 2] = [[33, 133], [263, 362]];
 
@@ -45,6 +49,15 @@ pub fn scale(frame: &Frame, hints: &ScaleHints<'_>) -> Scale {
     let iris = || Some(by_eyes(iris_diameter_px(frame, hints.face?)?, IRIS_MM, ScaleSource::Iris));
     let pupils = || Some(by_eyes(pupils_px(hints.face?), PUPILS_MM, ScaleSource::Pupils));
     card().or_else(manifest).or_else(iris).or_else(pupils).unwrap_or_else(|| nominal(frame, hints.view))
+}
+
+/// The scale by the pupils, where a card's or a manifest's cannot be true beside it.
+pub fn contradicting_eyes(scale: &Scale, face: Option<&Face>) -> Option<f64> {
+    if !matches!(scale.source, ScaleSource::Card | ScaleSource::Manifest) {
+        return None;
+    }
+    let eyes = by_eyes(pupils_px(face?), PUPILS_MM, ScaleSource::Pupils).px_per_mm;
+    ((scale.px_per_mm / eyes).ln().abs() > CONTRADICTS).then_some(eyes)
 }
 
 fn by_eyes(length_px: f64, [mean_mm, sd_mm]: [f64; 2], source: ScaleSource) -> Scale {
@@ -95,6 +108,10 @@ mod tests {
         // The average face has the average distance of pupils, and no iris is drawn here.
         assert_eq!(pupils.source, ScaleSource::Pupils);
         assert!((pupils.px_per_mm - 5.0).abs() < 0.01 && pupils.relative_sd > manifest.relative_sd, "{pupils:?}");
+        let contradicted = |px_per_mm| contradicting_eyes(&Scale { px_per_mm, ..manifest }, Some(&face));
+        assert_eq!([4.0, 6.5].map(contradicted), [None, None]);
+        assert!([2.5, 10.0].map(contradicted).iter().all(|eyes| (eyes.unwrap() - 5.0).abs() < 0.01));
+        assert_eq!((contradicting_eyes(&pupils, Some(&face)), contradicting_eyes(&manifest, None)), (None, None));
         assert_eq!(scale(&frame, &nothing).source, ScaleSource::Unknown);
         let of_face = scale(&frame, &ScaleHints { view: Some(&view), ..nothing });
         assert!(of_face.px_per_mm < scale(&frame, &nothing).px_per_mm, "a face is wider than a close-up");

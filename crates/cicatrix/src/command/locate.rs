@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cicatrix_assess::{Photo, Survey};
 use cicatrix_card::{Card, Correction, Layout, PATCHES};
-use cicatrix_locate::{Face, LocatedRegion, contradicts, not_skin, view_of};
+use cicatrix_locate::{Face, LocatedRegion, contradicting_eyes, contradicts, not_skin, view_of};
 use cicatrix_model::{ScaleSource, View};
 use cicatrix_photo::Frame;
 use serde_json::{Value, json};
@@ -80,6 +80,11 @@ fn tell(
         (None, _) => out("No face.")?,
     }
     out(&scale_told(survey))?;
+    if let Some(eyes) = contradicting_eyes(&survey.scale, survey.face.as_ref()) {
+        out(&format!(
+            "  By the distance of the pupils it is about {eyes:.1} px/mm: one of the two is wrong, and a run refuses the photo."
+        ))?;
+    }
     if survey.skin.is_none() {
         out("Skin is not told from its surroundings here: all of the frame counts as skin.")?;
     }

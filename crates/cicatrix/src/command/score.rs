@@ -167,7 +167,9 @@ fn tell(
         let area = |plane: &Plane| plane.data.iter().sum::<f32>() as f64 * node_mm * node_mm;
         let nominal = if baseline.scale.source == ScaleSource::Unknown { " (nominal scale)" } else { "" };
         let light = match region.towards_light() {
-            Some([x, y]) => format!("light from {:.0}°", y.atan2(x).to_degrees()),
+            Some([x, y]) => {
+                format!("light from {:.0}° (0° is the right, −90° above)", y.atan2(x).to_degrees())
+            }
             None => "the light's direction cannot be told: sunken and raised scars are not told apart".to_owned(),
         };
         out(&format!(
@@ -177,7 +179,6 @@ fn tell(
             area(&mask.region)
         ))?;
     }
-    out("light: 0° from the right, −90° from above")?;
     for (photo, of) in [("", follow_up), ("baseline, ", Some(baseline))].into_iter().filter_map(|(p, m)| Some((p, m?)))
     {
         for (scores, reason) in of.regions.iter().filter_map(|r| Some((r, r.problem?))) {
