@@ -153,6 +153,8 @@ fn a_scan_that_goes_on_after_a_cut_sees_what_came_before_the_cut() {
     let again = clinic.cicatrix(&["scan", "bucket", "--no-progress"]);
     assert_eq!(again.code, Some(0), "{again}");
     assert!(again.stdout.contains("went on where the last one was cut"), "{again}");
+    let (sessions, patients) = (MANY + 1, MANY);
+    assert!(again.stdout.contains(&format!("of {sessions} sessions and {patients} patients listed")), "{again}");
     let sessions = clinic.table("sessions");
     assert_eq!(sessions.len(), MANY + 1);
     let came = |row: &&Value| row["patient_id"] == "pt-00000" && row["session_date"] == "2026-03-01";

@@ -113,7 +113,7 @@ pub(crate) enum Command {
     Pixel { memory_bytes: u64 },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DemoArgs {
     /// Patients to make, 1 to 200
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=200))]

@@ -240,7 +240,16 @@ impl Counts {
     }
 
     pub(crate) fn add(&mut self, state: State, n: u64) {
-        let slot = match state {
+        *self.slot(state) += n;
+    }
+
+    pub(crate) fn take(&mut self, state: State, n: u64) {
+        let slot = self.slot(state);
+        *slot = slot.saturating_sub(n);
+    }
+
+    fn slot(&mut self, state: State) -> &mut u64 {
+        match state {
             State::WaitingForBaseline => &mut self.waiting_for_baseline,
             State::Scheduled => &mut self.scheduled,
             State::Ready => &mut self.ready,
@@ -251,8 +260,7 @@ impl Counts {
             State::Failed => &mut self.failed,
             State::Cancelled => &mut self.cancelled,
             State::Superseded => &mut self.superseded,
-        };
-        *slot += n;
+        }
     }
 }
 

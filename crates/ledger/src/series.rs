@@ -152,6 +152,18 @@ async fn has_ended(
     Ok(ended == 1)
 }
 
+impl Ledger {
+    /// Whether changes of a patient are to be computed anew, which the next worker does.
+    pub async fn waits_for_changes(&self, clinic: &str, patient: &str) -> Result<bool, LedgerError> {
+        let waiting: i64 = query_scalar("SELECT COUNT(*) FROM stale_series WHERE clinic_id = $1 AND patient_id = $2")
+            .bind(clinic)
+            .bind(patient)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(waiting > 0)
+    }
+}
+
 /// Replaces the changes and trends of a patient and view by what the current runs give.
 pub(crate) async fn recompute(
     tx: &mut Tx,
@@ -368,8 +380,12 @@ async fn load(tx: &mut Tx, clinic: &str, patient: &str, view: &str) -> Result<Op
         return Ok(None);
     }
     let finished = drafts.into_iter().filter(|(_, draft)| !draft.is_open);
-    let sessions: Vec<SeriesSession> = finished.map(|(session, draft)| session_of(session, draft)).collect();
+    let mut sessions: Vec<SeriesSession> = finished.map(|(session, draft)| session_of(session, draft)).collect();
     let baseline_session = sessions.iter().find(|session| session.is_baseline).map(|session| session.session);
+    // What was before a baseline that was chosen late is no outcome of what came after it.
+    for session in sessions.iter_mut().filter(|session| baseline_session.is_some_and(|at| session.session < at)) {
+        session.endpoint_eligible = false;
+    }
     // All shots of the baseline session have the reference's scale, or one as good.
     let mut scale_relative_sd: f64 = 0.0;
     for row in photos.iter().filter(|row| row.get::<bool>("is_reference").unwrap_or(false)) {

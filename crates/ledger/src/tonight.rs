@@ -45,9 +45,15 @@ impl Tonight {
         self.pace.eta().filter(|_| self.moves() || self.counts.unfinished() == 0)
     }
 
-    /// Whether what moves will not be done by then. What is held does not move, and is not late for that.
+    /// Open runs of clinics that are held, but for those in work, with those that wait for them.
+    pub fn held(&self) -> u64 {
+        self.counts.unfinished().saturating_sub(self.pace.open)
+    }
+
+    /// Whether what moves will not be done by then. What is held does not move, and is not late for that; where nothing has ended
+    /// lately there is no pace to tell it by.
     pub fn is_late_for(&self, deadline: Timestamp) -> bool {
-        self.moves() && self.eta().is_none_or(|eta| eta > deadline)
+        self.moves() && self.eta().unwrap_or(self.pace.at) > deadline
     }
 
     /// As machines read it: `status --json` and the API.
@@ -100,7 +106,7 @@ impl Queue {
     }
 }
 
-/// A clinic's open runs, and those that ended since.
+/// A clinic's open runs, and those that ended since and that nobody has taken off the lists.
 #[derive(Debug, Clone, Default)]
 pub struct ClinicTonight {
     pub counts: Counts,
@@ -178,6 +184,21 @@ impl Ledger {
             let clinic = clinics.entry(clinic.unwrap_or_default()).or_default();
             clinic.counts.add(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
             clinic.held = clinic.held.take().or(held);
+        }
+        // What somebody took off the lists has not to be looked at; these are few, and have an index of their own.
+        let off: Vec<(Option<String>, String, i64)> = query_as(
+            "SELECT clinic_id, state, COUNT(*) FROM photo_run
+              WHERE dismissed_at IS NOT NULL AND is_current = 1 AND finished_at >= $1
+                AND state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')
+              GROUP BY clinic_id, state",
+        )
+        .bind(written(since))
+        .fetch_all(&self.pool)
+        .await?;
+        for (clinic, state, n) in off {
+            if let Some(clinic) = clinics.get_mut(&clinic.unwrap_or_default()) {
+                clinic.counts.take(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
+            }
         }
         Ok(clinics)
     }

@@ -224,7 +224,11 @@ async fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response
         }
         return Err(match access.enter_by_token(token) {
             Some(cookie) => access.entered(&cookie, path, false),
-            None => ask_to_log_in(dashboard, StatusCode::UNAUTHORIZED, Some("this address was used before")),
+            None => ask_to_log_in(
+                dashboard,
+                StatusCode::UNAUTHORIZED,
+                Some("this address was used before, or was not printed by this dashboard"),
+            ),
         });
     }
     if let Some(form) = access.session(request.headers()) {
@@ -236,8 +240,14 @@ async fn admit(dashboard: &Shared, request: &mut Request) -> Result<(), Response
         return Ok(());
     }
     if path.starts_with("/api/") {
-        let text = "send the password as Authorization: Bearer".to_owned();
-        return Err(ApiProblem(StatusCode::UNAUTHORIZED, text).into_response());
+        let text = match access.password.is_some() {
+            true => "send the password as Authorization: Bearer",
+            false => {
+                "come in by the printed address, or start 'cicatrix serve' with --password-file and send the password as \
+                      Authorization: Bearer"
+            }
+        };
+        return Err(ApiProblem(StatusCode::UNAUTHORIZED, text.to_owned()).into_response());
     }
     Err(ask_to_log_in(dashboard, StatusCode::UNAUTHORIZED, None))
 }

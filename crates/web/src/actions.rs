@@ -122,7 +122,7 @@ impl Verb {
     /// What comes of it.
     fn told(self) -> &'static str {
         match self {
-            Verb::Retry => "They are read again, before others.",
+            Verb::Retry => "They are read again, before others; what was said of them is gone then.",
             Verb::Cancel => {
                 "They are not read; what waits for them is cancelled as well. Retrying them brings them back."
             }
@@ -187,7 +187,8 @@ struct DonePage {
     shell: Shell,
     n: usize,
     said: String,
-    undo: Option<&'static str>,
+    /// What brings it back: its name and words.
+    undo: Option<(&'static str, &'static str)>,
     /// The runs that were changed, by number, so that just these can be brought back.
     runs: String,
     back: String,
@@ -252,7 +253,7 @@ pub(crate) async fn runs(
     let page = DonePage {
         n,
         said: format!("{} {}", words::runs(i64::try_from(n).unwrap_or(i64::MAX)), verb.done()),
-        undo: verb.undo().filter(|_| (1..=MOST_UNDONE).contains(&n)).map(Verb::name),
+        undo: verb.undo().filter(|_| (1..=MOST_UNDONE).contains(&n)).map(|verb| (verb.name(), verb.asks())),
         runs: joined(&changed),
         back,
         shell: visitor.shell(&dashboard, "jobs", "Done"),

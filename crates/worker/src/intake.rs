@@ -136,22 +136,11 @@ pub struct SweepCounts {
 }
 
 impl SweepCounts {
-    /// With those of a further pass.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.objects += other.objects;
-        self.photos += other.photos;
-        self.sessions += other.sessions;
-        self.patients += other.patients;
-        self.bad_keys += other.bad_keys;
-        self.problems += other.problems;
-    }
-
     fn with(mut self, found: &Found) -> Self {
         match found {
             Found::Session(upload) => {
                 self.sessions += 1;
-                let is_there = |photo: &&PhotoUpload| !matches!(photo.refused, Some((Reason::ViewMissing, _)));
-                self.photos += upload.photos.iter().filter(is_there).count() as u64;
+                self.photos += photos_listed(upload);
             }
             Found::PatientEnd { .. } => self.patients += 1,
             Found::Quarantined { .. } => self.bad_keys += 1,
@@ -160,6 +149,12 @@ impl SweepCounts {
         }
         self
     }
+}
+
+/// Photos of a session that are there, refused ones too.
+pub(crate) fn photos_listed(upload: &SessionUpload) -> u64 {
+    let is_there = |photo: &&PhotoUpload| !matches!(photo.refused, Some((Reason::ViewMissing, _)));
+    upload.photos.iter().filter(is_there).count() as u64
 }
 
 /// A store, the meaning of its keys, and what of it is wanted.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, Planned, SourceId, Unseen};
+use cicatrix_ledger::{Counts, Ledger, LedgerError, PlanSettings, Planned, SessionUpload, SourceId, Unseen};
 use cicatrix_model::{ClinicId, PatientId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
-use crate::intake::{Found, Intake, SweepCounts};
+use crate::intake::{Found, Intake, SweepCounts, photos_listed};
 use crate::shift::{Crew, Watch, beside};
 
 /// How a night is run.
@@ -183,15 +183,16 @@ impl Night {
         tell: &impl Fn(Progress),
     ) -> anyhow::Result<Summary> {
         let mut notes = Notes { resumed: after.is_some(), ..Notes::default() };
-        let mut swept = self.pass(source, after, None, &mut notes, stop, tell).await?;
+        self.pass(source, after, None, &mut notes, stop, tell).await?;
         if let Some(after) = after.filter(|_| !notes.cut) {
             // What lies before the cut may be another thing by now.
-            swept.add(self.pass(source, None, Some(after), &mut notes, stop, tell).await?);
+            self.pass(source, None, Some(after), &mut notes, stop, tell).await?;
         }
         if !notes.cut {
             self.mark_gone(source, &mut notes).await?;
         }
-        Ok(notes.summary(swept))
+        let listed = notes.listed;
+        Ok(notes.summary(listed))
     }
 
     /// Lists and records from behind one key to another, or to the end.
@@ -203,7 +204,7 @@ impl Night {
         notes: &mut Notes,
         stop: &CancellationToken,
         tell: &impl Fn(Progress),
-    ) -> anyhow::Result<SweepCounts> {
+    ) -> anyhow::Result<()> {
         let (sink, found) = mpsc::channel(64);
         let listing = async {
             let swept = self.intake.sweep(after, &sink).await;
@@ -235,7 +236,8 @@ impl Night {
         };
         let (swept, recorded) = tokio::join!(listing, record);
         recorded.context("failed to record what the sweep found")?;
-        Ok(swept?)
+        swept?;
+        Ok(())
     }
 
     /// What the sweep did not show is gone, if it could be seen.
@@ -262,14 +264,20 @@ impl Night {
         match item {
             Found::Session(upload) => match self.ledger.record_session(source, &upload).await {
                 Ok(recorded) => {
-                    notes.seen.insert(recorded.session_id);
+                    // A second pass, or a page that was half read, shows what was seen before.
+                    if notes.seen.insert(recorded.session_id) {
+                        notes.count(&upload);
+                    }
                 }
                 Err(LedgerError::OtherSource { clinic, patient, location }) => {
-                    notes.refused.entry(location).or_default().insert((clinic, patient));
+                    if notes.refused.entry(location).or_default().insert((clinic, patient)) {
+                        notes.count(&upload);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             },
             Found::PatientEnd { clinic, patient } => {
+                notes.listed.patients += u64::from(std::mem::take(&mut notes.is_news));
                 // Another source's patient is planned by nights of that source.
                 if !notes.is_refused(&clinic, &patient) {
                     notes.planned.add(self.ledger.plan_patient(&clinic, &patient, &self.settings.plan).await?);
@@ -318,6 +326,10 @@ struct Notes {
     planned: Planned,
     gone: u64,
     is_emptied: bool,
+    /// What was listed, each thing once.
+    listed: SweepCounts,
+    /// Something of the patient that is listed was not seen before.
+    is_news: bool,
     /// Sessions that the listing showed, 16 bytes each.
     seen: HashSet<i64>,
     bad_keys: Vec<(String, String)>,
@@ -330,6 +342,12 @@ struct Notes {
 }
 
 impl Notes {
+    fn count(&mut self, upload: &SessionUpload) {
+        self.listed.sessions += 1;
+        self.listed.photos += photos_listed(upload);
+        self.is_news = true;
+    }
+
     fn is_refused(&self, clinic: &ClinicId, patient: &PatientId) -> bool {
         let id = (clinic.clone(), patient.clone());
         self.refused.values().any(|patients| patients.contains(&id))

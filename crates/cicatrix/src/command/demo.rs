@@ -91,7 +91,16 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
 
 /// Shows the night while it runs, and two more clinics where things go wrong; until Ctrl-C.
 async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    mishap::file(Path::new(&run.source.source))?;
+    let bucket = Path::new(&run.source.source);
+    if args.faces {
+        // Heads take long to render: the other clinics have those of the first.
+        mishap::file(bucket, bucket)?;
+    } else {
+        let dir = args.dir.join("others");
+        let own = DemoArgs { seed: args.seed.wrapping_add(1000), patients: 2 * args.patients, dir, ..args.clone() };
+        make(&own, &own.dir.join("bucket"), global).await?;
+        mishap::file(&own.dir.join("bucket"), bucket)?;
+    }
     // The dashboard wants a ledger that is there.
     Ledger::open(&settings.db).await?.close().await;
     let serve = ServeArgs { bind: args.bind, out: run.work.out.clone(), password_file: None, read_only: false };

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::args::{Global, StatusArgs};
 use crate::command::export::open_existing;
 use crate::command::jobs::told_pause;
+use crate::command::run::stopped_by_signals;
 use crate::config::Config;
 use crate::exit;
 use crate::print::{TextTable, out, plain};
@@ -34,8 +35,14 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
     if !std::io::stdout().is_terminal() {
         return Err(exit::bad_usage("--watch draws on a terminal; without one say 'cicatrix status --json'"));
     }
+    // One listener for all of it: a signal that comes while the ledger is asked is heard too.
+    let stop = stopped_by_signals();
     loop {
-        let drawn = match ledger.tonight(Timestamp::now() - args.within).await {
+        let asked = tokio::select! {
+            asked = ledger.tonight(Timestamp::now() - args.within) => asked,
+            () = stop.cancelled() => return Ok(exit::DONE),
+        };
+        let drawn = match asked {
             Ok(tonight) => screen(&tonight, settings, CLINICS)?,
             Err(error) => format!("{error}; trying again\n"),
         };
@@ -45,7 +52,7 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
         std::io::stdout().flush()?;
         tokio::select! {
             () = tokio::time::sleep(REDRAW) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(exit::DONE),
+            () = stop.cancelled() => return Ok(exit::DONE),
         }
     }
 }
@@ -59,7 +66,13 @@ fn screen(tonight: &Tonight, settings: &Config, clinics: usize) -> anyhow::Resul
     lines.extend(clinic_lines(tonight, clinics));
     lines.push(String::new());
     lines.extend(reason_lines(tonight));
-    lines.extend(tonight.workers.iter().take(CLINICS).map(|worker| worker_line(worker, now)));
+    // Those that work first: the dead stay for an hour.
+    let mut workers: Vec<&Colleague> = tonight.workers.iter().collect();
+    workers.sort_by_key(|worker| worker.silent_for(now).is_some());
+    lines.extend(workers.iter().take(clinics).map(|worker| worker_line(worker, now)));
+    if workers.len() > clinics {
+        lines.push(format!("… and {} workers more", workers.len() - clinics));
+    }
     Ok(lines.join("\n") + "\n")
 }
 
@@ -76,7 +89,11 @@ fn cut_to(screen: &str, rows: usize, columns: usize) -> String {
     if rows < 2 || columns == 0 {
         return screen.to_owned();
     }
-    let mut lines: Vec<String> = screen.lines().map(|line| line.chars().take(columns).collect()).collect();
+    let cut = |line: &str| match line.chars().count() > columns {
+        true => line.chars().take(columns - 1).chain(['…']).collect(),
+        false => line.to_owned(),
+    };
+    let mut lines: Vec<String> = screen.lines().map(cut).collect();
     // The last line stays free for the cursor.
     let more = (lines.len() + 1).saturating_sub(rows);
     if more > 0 {
@@ -99,7 +116,12 @@ fn summary(tonight: &Tonight, settings: &Config, now: Timestamp) -> anyhow::Resu
     if counts.unfinished() > 0 {
         let end = match tonight.eta() {
             _ if !tonight.moves() => "all that is open is held by a pause or a window".to_owned(),
-            Some(eta) => format!("{:.0} a minute, all done {}", tonight.pace.per_minute, local(eta)),
+            Some(eta) => {
+                let held = tonight.held();
+                let (all, held) =
+                    if held > 0 { ("the rest", format!("; {held} are held")) } else { ("all", String::new()) };
+                format!("{:.0} a minute, {all} done {}{held}", tonight.pace.per_minute, local(eta))
+            }
             None => "nothing has ended in the last ten minutes".to_owned(),
         };
         let deadline = settings.ends(None, &settings.schedule(false)?, now)?;

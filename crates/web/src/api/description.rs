@@ -14,7 +14,13 @@ pub(super) async fn describe(State(dashboard): State<Shared>) -> Result<Json<Val
     let mut paths = Map::new();
     for table in Table::ALL {
         let mut columns = Map::new();
-        for name in dashboard.ledger.has_columns(table, &[]).await? {
+        let names = dashboard.ledger.has_columns(table, &[]).await?;
+        let asked: Vec<Value> = [("clinic_id", "only of this clinic"), ("patient_id", "only of this patient")]
+            .into_iter()
+            .filter(|(column, _)| names.iter().any(|name| name == column))
+            .map(|(column, what)| parameter(column, "string", what))
+            .collect();
+        for name in names {
             let entry = dictionary
                 .rows()
                 .find(|row| row.text("table_name") == Some(table.name()) && row.text("name") == Some(&name));
@@ -23,12 +29,12 @@ pub(super) async fn describe(State(dashboard): State<Shared>) -> Result<Json<Val
         }
         let name = table.name();
         schemas.insert(name.to_owned(), json!({ "type": "object", "description": table.row(), "properties": columns }));
-        paths.insert(format!("/api/v1/tables/{name}"), json!({ "get": rows(table) }));
+        paths.insert(format!("/api/v1/tables/{name}"), json!({ "get": rows(table, asked.clone()) }));
         let file = |kind: &str, content: Value| {
             json!({ "get": {
                 "summary": format!("All of {name} as {kind}; columns may be asked for by value"),
-                "parameters": [parameter("clinic_id", "string", "only of this clinic")],
-                "responses": answers("the file, row by row", content),
+                "parameters": asked.clone(),
+                "responses": of_a_page("the file, row by row", &content),
             } })
         };
         paths.insert(format!("/data/{name}.csv"), file("CSV", json!({ "text/csv": {} })));
@@ -44,10 +50,13 @@ pub(super) async fn describe(State(dashboard): State<Shared>) -> Result<Json<Val
         "openapi": "3.1.0",
         "info": { "title": "cicatrix", "version": env!("CARGO_PKG_VERSION"), "description": "What the dashboard shows." },
         "components": {
-            "securitySchemes": { "password": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "password": { "type": "http", "scheme": "bearer", "description": "of serve --password-file" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "cicatrix_session", "description": "of a browser that is in" },
+            },
             "schemas": schemas,
         },
-        "security": [{ "password": [] }],
+        "security": [{ "password": [] }, { "session": [] }],
         "paths": paths,
     })))
 }
@@ -70,11 +79,7 @@ fn column(unit: &str, meaning: &str) -> Value {
 }
 
 /// A page of a table.
-fn rows(table: Table) -> Value {
-    let mut parameters = vec![
-        parameter("clinic_id", "string", "only of this clinic"),
-        parameter("patient_id", "string", "only of this patient"),
-    ];
+fn rows(table: Table, mut parameters: Vec<Value>) -> Value {
     if table.number().is_some() {
         parameters.push(parameter("before", "integer", "rows of a smaller number: next_before of the page before"));
         parameters.push(parameter("limit", "integer", "rows of a page, at most 500"));
@@ -113,9 +118,24 @@ fn plain() -> Vec<(&'static str, Value)> {
         ("started_at", "string"),
         ("seen_at", "string"),
     ]);
-    let status =
-        with(object(&[("per_minute", "number"), ("eta", "string"), ("deadline", "string")]), "counts", of("counts"));
-    let patient = object(&[("clinic_id", "string"), ("patient_id", "string")]);
+    let map = |values: Value| json!({ "type": "object", "additionalProperties": values });
+    let of_clinic = with(object(&[("held", "string")]), "counts", of("counts"));
+    let reason = object(&[("state", "string"), ("reason", "string"), ("n", "integer")]);
+    let pause = object(&[("clinic", "string"), ("paused_at", "string"), ("who", "string"), ("why", "string")]);
+    let status = [
+        ("counts", of("counts")),
+        ("clinics", map(of_clinic)),
+        ("reasons", list(reason)),
+        ("verdicts", map(json!({ "type": "integer" }))),
+        ("pauses", list(pause)),
+        ("workers", list(worker.clone())),
+    ]
+    .into_iter()
+    .fold(object(&[("per_minute", "number"), ("eta", "string"), ("deadline", "string")]), |status, (name, schema)| {
+        with(status, name, schema)
+    });
+    let mut patient = object(&[("clinic_id", "string"), ("patient_id", "string")]);
+    patient["type"] = json!(["object", "null"]);
     let patients = with(with(json!({ "type": "object" }), "rows", list(of("patients"))), "next_after", patient);
     let mean = object(&[
         ("session_no", "integer"),
@@ -128,7 +148,11 @@ fn plain() -> Vec<(&'static str, Value)> {
     ]);
     let group = with(object(&[("group", "string")]), "sessions", list(mean));
     let outcomes = with(
-        with(object(&[("groups_suppressed", "integer"), ("n_patients", "integer")]), "groups", list(group)),
+        with(
+            object(&[("groups_suppressed", "integer"), ("sessions_suppressed", "integer"), ("n_patients", "integer")]),
+            "groups",
+            list(group),
+        ),
         "response",
         list(object(&[("at_least_pct", "number"), ("share_pct", "number")])),
     );
@@ -138,7 +162,7 @@ fn plain() -> Vec<(&'static str, Value)> {
     ]);
     let file = |summary: &str, parameters: Value| {
         json!({
-            "summary": summary, "parameters": parameters, "responses": answers(summary, json!({ "text/csv": {} })),
+            "summary": summary, "parameters": parameters, "responses": of_a_page(summary, &json!({ "text/csv": {} })),
         })
     };
     let of_page = json!([
@@ -173,8 +197,20 @@ fn answers(what: &str, content: Value) -> Value {
         "400": error("a parameter is wrong: the text says which"),
         "401": error("the password is missing or wrong"),
         "404": error("there is no such thing"),
+        "500": error("a fault of ours"),
         "503": error("the ledger does not answer; ask again"),
     })
+}
+
+/// Of an address that is not below /api: errors come as a page.
+fn of_a_page(what: &str, content: &Value) -> Value {
+    let mut answers = answers(what, content.clone());
+    for (code, answer) in answers.as_object_mut().into_iter().flatten() {
+        if code != "200" {
+            answer["content"] = json!({ "text/html": {} });
+        }
+    }
+    answers
 }
 
 fn in_json(schema: &Value) -> Value {

@@ -40,6 +40,8 @@ struct PatientPage {
     slope: Option<String>,
     csv: String,
     was_chosen: bool,
+    /// Its changes are to be computed anew.
+    waits: bool,
 }
 
 /// One of several to look at.
@@ -64,6 +66,8 @@ struct ChangeLine {
     tier: String,
     shots: i64,
     is_eligible: bool,
+    /// A visit before the baseline, which was chosen late: its change is no course.
+    is_before: bool,
 }
 
 struct SessionLine {
@@ -134,6 +138,7 @@ pub(crate) async fn show(
         slope: trends.rows().filter(of_view).find(|row| row.text("region") == Some(region.as_str())).and_then(slope),
         csv: query(&[("clinic_id", Some(&clinic)), ("patient_id", Some(&patient))]),
         was_chosen: wanted.chosen.is_some(),
+        waits: dashboard.ledger.waits_for_changes(&clinic, &patient).await?,
         shell: visitor.shell(&dashboard, "patients", format!("Patient {patient}")),
         pair,
         region,
@@ -201,6 +206,7 @@ fn change_line(row: SheetRow<'_>, address: &str) -> ChangeLine {
         tier: row.text("quality_tier").unwrap_or_default().to_owned(),
         shots: row.int("n_shots").unwrap_or(0),
         is_eligible: row.int("endpoint_eligible") == Some(1),
+        is_before: row.int("days_since_baseline").is_some_and(|days| days < 0),
     }
 }
 
@@ -275,6 +281,7 @@ fn pair(
     });
     let told = match change.and_then(change_of) {
         Some([change, low, high]) => format!("{region}: {} (95 % {})", percent(change), interval(low, high)),
+        None if region.is_empty() => "there is no number yet".to_owned(),
         None => format!("{region}: no number"),
     };
     let other = |name: &&str| {

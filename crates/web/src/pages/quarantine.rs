@@ -27,6 +27,7 @@ struct QuarantinePage {
     shell: Shell,
     clinic: String,
     reason: String,
+    reasons: Vec<&'static str>,
     groups: Vec<Group>,
     files: Vec<File>,
     /// Objects of no session: name, and what is wrong with it.
@@ -82,6 +83,7 @@ pub(crate) async fn show(
     let page = QuarantinePage {
         clinic: clinic.unwrap_or_default().to_owned(),
         reason: reason.unwrap_or_default().to_owned(),
+        reasons: cicatrix_model::Reason::ALL.iter().filter(|r| r.is_quarantine()).map(|r| r.code()).collect(),
         total: groups.iter().map(|group| group.n).sum(),
         groups,
         files: sheet.rows().map(file).collect(),

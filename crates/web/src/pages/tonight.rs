@@ -194,7 +194,12 @@ pub(crate) fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
     match tonight.eta() {
         _ if !tonight.moves() => "All that is open is held by a pause or a closed window.".to_owned(),
         Some(eta) => {
-            format!("{:.0} photos a minute; all done at about {}.{deadline}", tonight.pace.per_minute, local(eta))
+            let (all, held) = match tonight.held() {
+                0 => ("all", String::new()),
+                held => ("the rest", format!(" {held} photos are held by a pause or a closed window.")),
+            };
+            let pace = tonight.pace.per_minute;
+            format!("{pace:.0} photos a minute; {all} done at about {}.{held}{deadline}", local(eta))
         }
         None => format!("Nothing has ended in the last ten minutes.{deadline}"),
     }

@@ -1,5 +1,5 @@
-//! What goes wrong in clinics, for a dashboard that has something to show: two more clinics whose photos are those of the first
-//! under other names, filed wrongly, broken off, taken too early, too dark or out of focus.
+//! What goes wrong in clinics, for a dashboard that has something to show: two more clinics whose last visits are filed wrongly,
+//! broken off, taken too early, too dark or out of focus.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,11 @@ use cicatrix_photo::{Frame, Limits, decode, gaussian};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// A clinic that photographs the patients of the first one.
 struct Clinic {
     name: &'static str,
     /// Number of its first patient.
     first: usize,
-    /// Which of the first clinic's visits it has.
+    /// Which of a patient's visits it photographs.
     visits: [usize; 3],
     /// What is wrong with the last visit of each of its patients.
     mishaps: [Mishap; 6],
@@ -64,12 +63,12 @@ enum Mishap {
     NoConsent,
 }
 
-/// Files the other clinics, patient by patient; what is there already is left.
-pub(super) fn file(bucket: &Path) -> anyhow::Result<()> {
-    let patients = folders(&bucket.join("incoming").join("clinic=c-demo"))?;
-    for clinic in &CLINICS {
+/// Files the clinics, patient by patient, half of those that were rendered for each; what is there already is left.
+pub(super) fn file(rendered: &Path, bucket: &Path) -> anyhow::Result<()> {
+    let all = folders(&rendered.join("incoming").join("clinic=c-demo"))?;
+    for (clinic, patients) in CLINICS.iter().zip(all.chunks(all.len().div_ceil(CLINICS.len()).max(1))) {
         for (number, mishap) in clinic.mishaps.iter().enumerate() {
-            let Some(own) = patients.get(number % patients.len().max(1)) else { return Ok(()) };
+            let own = &patients[number % patients.len()];
             let other = &patients[(number + 1) % patients.len()];
             let name = format!("pt-{:04}", clinic.first + number);
             let folder =
