@@ -37,7 +37,7 @@ const CLINICS: [Clinic; 2] = [
         name: "c-lake",
         first: 5001,
         visits: [0, 2, 3],
-        mishaps: [Mishap::Dark, Mishap::Blurred, Mishap::NotTaken, Mishap::NoConsent, Mishap::Nothing, Mishap::Nothing],
+        mishaps: [Mishap::Nothing, Mishap::Blurred, Mishap::Dark, Mishap::NotTaken, Mishap::NoConsent, Mishap::Nothing],
     },
 ];
 
@@ -127,8 +127,8 @@ fn visit(from: &Path, target: &Path, [clinic, patient]: [&str; 2], mishap: &Mish
         match mishap {
             Mishap::BrokenOff => bytes.truncate(bytes.len() * 2 / 3),
             Mishap::Letter => bytes = b"%PDF-1.7\n% a letter, filed among the photos\n".to_vec(),
-            Mishap::Dark => bytes = taken_again(&bytes, |channel| channel.map(|light| 0.04 * light))?,
-            Mishap::Blurred => bytes = taken_again(&bytes, |channel| gaussian(channel, 5.0))?,
+            Mishap::Dark => bytes = taken_again(&bytes, |channel| channel.map(|light| 0.015 * light))?,
+            Mishap::Blurred => bytes = taken_again(&bytes, |channel| gaussian(channel, 4.0))?,
             _ => {}
         }
         photo["bytes"] = bytes.len().into();
