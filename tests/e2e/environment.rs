@@ -154,7 +154,7 @@ fn a_place_without_the_right_to_write_is_not_permitted() {
 #[test]
 fn pictures_on_a_full_disk_stop_the_run_and_cost_no_photo() {
     let clinic = Clinic::regular();
-    let Some(full) = on_small_disk(&clinic, "100k", r#"exec "$0" run bucket --out small --workers 1 --no-progress"#)
+    let Some(full) = on_small_disk(&clinic, "24k", r#"exec "$0" run bucket --out small --workers 1 --no-progress"#)
     else {
         return;
     };

@@ -549,6 +549,8 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LocateArgs {
+    /// Its name tells the view, as in a bucket (face.left45.1.jpg), and so does a manifest beside it: in a close-up no face is looked
+    /// for, and a profile is told from its surroundings. Under another name a face is looked for, and without one all counts as skin
     pub(crate) photo: PathBuf,
     /// Writes the upright photo as PNG with what was found drawn on it: regions blue, what of them is no skin purple, eyes,
     /// brows and lips yellow, colour cards green

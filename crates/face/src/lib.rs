@@ -7,7 +7,7 @@
 //!
 //! Without the feature `networks` no face is ever found.
 //!
-//! Known limits: one face a photo, the largest; upright within some 30°; profiles are mostly not found, since the
+//! Known limits: one face a photo, the largest; upright within some 45°; profiles are mostly not found, since the
 //! landmarks of the far side are hidden. It was tried on one real face and on rendered ones (`docs/faces.md`).
 
 mod canonical;

@@ -73,6 +73,11 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     out(&table(&changes, &truth))?;
     let db = quoted(&without_password(&settings.db));
     let file = |name: &str| quoted(&args.dir.join(name).display().to_string());
+    if args.faces {
+        out(
+            "A unit with few scars measures the skin's texture more than scars, and tells too little change: docs/faces.md.",
+        )?;
+    }
     out(&format!(
         "{} photos made, {} measured, {} to retake. Rendered skin: no claim about patients follows from it.\n\
          Everything is in {}. A negative change is less scar; the true change is known here because the skin is rendered.\n\
