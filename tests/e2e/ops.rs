@@ -4,11 +4,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 use crate::clinic::{Clinic, UNDISTURBED, Visit};
+use crate::program::{LOOK, PATIENCE};
 
 /// A clinic one of whose photos is no photo.
 fn with_a_letter() -> Clinic {
@@ -117,10 +121,44 @@ fn a_closed_window_keeps_photos_until_the_deadline_and_now_opens_it() {
     assert!(late.stdout.contains("the deadline came"), "{late}");
     let status = clinic.cicatrix(&["status", "--json"]).json();
     assert_eq!(status["clinics"]["c-014"]["held"], "window", "{status}");
+    let screen = clinic.cicatrix(&["status"]);
+    assert!(screen.stdout.contains("all that is open is held by a pause or a window"), "{screen}");
 
     let now = clinic.run(&["--now"]);
     assert_eq!(now.code, Some(0), "{now}");
     assert_eq!(clinic.changes(), UNDISTURBED.changes);
+}
+
+/// Ctrl-C is heard whenever it comes, also while the ledger is asked.
+#[test]
+fn a_watched_status_draws_on_a_terminal_until_it_is_interrupted() {
+    let clinic = UNDISTURBED.ledger();
+    for round in 0..5 {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let screen = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let screen = fs::File::options().write(true).open(screen).unwrap();
+        let mut watch = clinic.command(&["status", "--watch"]).stdout(screen).spawn().unwrap();
+        let mut terminal = fs::File::from(terminal);
+        let mut drawn = Vec::new();
+        while !drawn.ends_with(b"\x1b[J") {
+            let mut part = [0; 4096];
+            let n = terminal.read(&mut part).unwrap();
+            drawn.extend_from_slice(&part[..n]);
+        }
+        assert!(String::from_utf8_lossy(&drawn).contains("measured"), "{}", String::from_utf8_lossy(&drawn));
+        kill_process(Pid::from_child(&watch), Signal::INT).unwrap();
+        let until = Instant::now() + PATIENCE;
+        let code = loop {
+            match watch.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if Instant::now() > until => panic!("round {round}: it goes on: {:?}", watch.kill()),
+                None => thread::sleep(LOOK),
+            }
+        };
+        assert_eq!(code, Some(0), "round {round}");
+    }
 }
 
 fn clock(at: jiff::Timestamp) -> String {

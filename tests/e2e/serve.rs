@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -401,21 +401,25 @@ fn the_api_answers_what_its_description_says() {
 fn a_served_demo_tries_again_what_it_is_told_to_and_ends_on_one_signal() {
     let home = Clinic::empty();
     let db = "sqlite://cicatrix.db";
-    let mut demo = home.start(&[
-        "demo",
-        "--patients",
-        "2",
-        "--sessions",
-        "2",
-        "--serve",
-        "--bind",
-        "127.0.0.1:0",
-        "--db",
-        db,
-        "--no-progress",
-    ]);
+    let words = "demo --patients 2 --sessions 2 --serve --bind 127.0.0.1:0 --no-progress --db";
+    let start = || home.start(&words.split(' ').chain([db]).collect::<Vec<_>>());
     let count =
         |table: &str, column: &str, value: &str| home.table(table).iter().filter(|row| row[column] == value).count();
+    let nights = || home.table("nights").iter().filter(|night| !night["finished_at"].is_null()).count();
+    // As soon as it has greeted, all of it hears the signal: the night is not worked to its end.
+    let mut demo = start();
+    let until = Instant::now() + PATIENCE;
+    while !demo.said().contains("Ctrl-C stops it.") {
+        assert!(!demo.has_ended() && Instant::now() < until, "no greeting: {}", demo.said());
+        thread::sleep(Duration::from_millis(1));
+    }
+    demo.signal(Signal::INT);
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(count("photos", "state", "measured") < 8, "{ended}");
+    let cut = nights();
+
+    let mut demo = start();
     home.wait_for(&mut demo, "quarantined", 1);
     let until = Instant::now() + PATIENCE;
     let mut wait = |what: &dyn Fn() -> bool| {
@@ -424,7 +428,7 @@ fn a_served_demo_tries_again_what_it_is_told_to_and_ends_on_one_signal() {
             thread::sleep(LOOK);
         }
     };
-    wait(&|| home.table("nights").iter().any(|night| !night["finished_at"].is_null()));
+    wait(&|| nights() > cut);
     let (set_aside, begun) = (count("photos", "state", "quarantined"), count("events", "kind", "started"));
     let again = home.cicatrix(&["jobs", "retry", "--state", "quarantined", "--yes"]);
     assert_eq!(again.code, Some(0), "{again}");

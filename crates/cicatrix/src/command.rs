@@ -43,9 +43,10 @@ pub(crate) async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Demo(demo) => demo::demo(&demo, settings, &global).await,
         Command::Run(run) => run::run(&run, &settings, &global).await,
         Command::Scan(args) => run::scan(&args, &settings, &global).await,
-        Command::Worker(worker) => run::worker(&worker, &settings, &global).await,
+        // Listens before anything is waited for: as process 1 it would not be ended else.
+        Command::Worker(worker) => run::worker(&worker, &settings, &global, run::stopped_by_signals()).await,
         Command::Status(args) => status::status(&args, &settings, &global).await,
-        Command::Serve(args) => serve::serve(&args, &settings).await,
+        Command::Serve(args) => serve::serve(&args, &settings, None).await,
         Command::Export(export) => export::export(&export, &settings).await,
         Command::Retakes { action } => lists::retakes(action, &settings, &global).await,
         Command::Quarantine { action } => lists::quarantine(action, &settings, &global).await,

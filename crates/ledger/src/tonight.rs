@@ -166,24 +166,21 @@ impl Ledger {
     }
 
     async fn clinics_tonight(&self, since: Timestamp) -> Result<BTreeMap<String, ClinicTonight>, LedgerError> {
-        let rows: Vec<(Option<String>, String, Option<String>, i64)> = query_as(format!(
-            "SELECT clinic_id, state, held, n FROM ({}) AS o
-             UNION ALL
-             SELECT clinic_id || '', state, NULL, COUNT(*) FROM photo_run
-              WHERE +is_current = 1 AND finished_at >= $1
-                AND state || '' NOT IN ({})
-              GROUP BY clinic_id || '', state",
-            open_runs("1 = 1"),
-            open_states!()
+        let open = self.open_by_clinic().await?.into_iter();
+        let mut clinics: BTreeMap<String, ClinicTonight> =
+            open.map(|(clinic, queue)| (clinic, ClinicTonight { counts: queue.counts, held: queue.held })).collect();
+        let ended: Vec<(Option<String>, String, i64)> = query_as(concat!(
+            "SELECT clinic_id || '', state, COUNT(*) FROM photo_run
+              WHERE +is_current = 1 AND finished_at >= $1 AND state || '' NOT IN (",
+            open_states!(),
+            ") GROUP BY clinic_id || '', state"
         ))
         .bind(written(since))
         .fetch_all(&self.pool)
         .await?;
-        let mut clinics: BTreeMap<String, ClinicTonight> = BTreeMap::new();
-        for (clinic, state, held, n) in rows {
+        for (clinic, state, n) in ended {
             let clinic = clinics.entry(clinic.unwrap_or_default()).or_default();
             clinic.counts.add(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
-            clinic.held = clinic.held.take().or(held);
         }
         // What somebody took off the lists has not to be looked at; these are few, and have an index of their own.
         let off: Vec<(Option<String>, String, i64)> = query_as(
@@ -205,10 +202,7 @@ impl Ledger {
 
     /// What is open by clinic, the one with most of it first.
     pub async fn queues(&self) -> Result<Vec<Queue>, LedgerError> {
-        let open: Vec<Row> =
-            query(format!("SELECT clinic_id, state, held, n, oldest FROM ({}) AS o", open_runs("1 = 1")))
-                .fetch_all(&self.pool)
-                .await?;
+        let mut queues = self.open_by_clinic().await?;
         let ended: Vec<(Option<String>, i64)> = query_as(
             "SELECT clinic_id || '' AS clinic, COUNT(*) FROM photo_run
               WHERE +is_current = 1 AND finished_at >= $1 AND started_at IS NOT NULL AND state || '' <> 'cancelled'
@@ -217,6 +211,21 @@ impl Ledger {
         .bind(written(Timestamp::now() - PACE))
         .fetch_all(&self.pool)
         .await?;
+        for (clinic, n) in ended {
+            if let Some(queue) = queues.get_mut(&clinic.unwrap_or_default()) {
+                queue.ended = n;
+            }
+        }
+        let mut queues: Vec<Queue> = queues.into_values().collect();
+        queues.sort_by_key(|queue| std::cmp::Reverse(queue.counts.unfinished()));
+        Ok(queues)
+    }
+
+    async fn open_by_clinic(&self) -> Result<BTreeMap<String, Queue>, LedgerError> {
+        let open: Vec<Row> =
+            query(format!("SELECT clinic_id, state, held, n, oldest FROM ({}) AS o", open_runs("1 = 1")))
+                .fetch_all(&self.pool)
+                .await?;
         let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
         for row in &open {
             let clinic = row.get::<Option<String>>("clinic_id")?.unwrap_or_default();
@@ -227,13 +236,6 @@ impl Ledger {
             let oldest: Option<String> = row.get("oldest")?;
             queue.oldest = queue.oldest.take().into_iter().chain(oldest).min();
         }
-        for (clinic, n) in ended {
-            if let Some(queue) = queues.get_mut(&clinic.unwrap_or_default()) {
-                queue.ended = n;
-            }
-        }
-        let mut queues: Vec<Queue> = queues.into_values().collect();
-        queues.sort_by_key(|queue| std::cmp::Reverse(queue.counts.unfinished()));
         Ok(queues)
     }
 

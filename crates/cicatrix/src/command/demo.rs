@@ -50,7 +50,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     if args.serve {
         return show(&run, args, &settings, global).await;
     }
-    let (code, summary) = night(&run, &settings, global, false).await?;
+    let (code, summary) = night(&run, &settings, global, false, None).await?;
     let ledger = open_existing(&settings.db).await?;
     let wanted = [
         "patient_id",
@@ -111,13 +111,17 @@ async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global
     let serve = ServeArgs { bind: args.bind, out: run.work.out.clone(), password_file: None, read_only: false };
     let global = Global { no_progress: true, ..global.clone() };
     let worker = WorkerArgs { source: run.source.source.clone(), work: run.work.clone(), drain: false, listen: None };
-    // Behind the night somebody is there for what is tried again from a page. Night, worker and dashboard hear the same Ctrl-C.
+    // Behind the night somebody is there for what is tried again from a page.
     let stop = stopped_by_signals();
     let work = async {
-        night(run, settings, &global, false).await?;
-        if stop.is_cancelled() { Ok(exit::DONE) } else { super::run::worker(&worker, settings, &global).await }
+        night(run, settings, &global, false, Some(stop.clone())).await?;
+        if stop.is_cancelled() {
+            Ok(exit::DONE)
+        } else {
+            super::run::worker(&worker, settings, &global, stop.clone()).await
+        }
     };
-    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings), work);
+    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings, Some(stop.clone())), work);
     worked?;
     served
 }

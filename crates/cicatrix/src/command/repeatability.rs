@@ -26,7 +26,7 @@ pub(crate) async fn repeatability(args: &RepeatabilityArgs, settings: &Config, g
         dry_run: false,
         rescore: false,
     };
-    let (code, summary) = night(&run, settings, global, false).await?;
+    let (code, summary) = night(&run, settings, global, false, None).await?;
     if summary.counts.total() == 0 {
         return Ok(code);
     }

@@ -17,6 +17,7 @@ use cicatrix_worker::{
     look,
 };
 use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::report::{code, code_of, code_of_listing, report};
@@ -28,7 +29,7 @@ use crate::listen::listen;
 use crate::print::out;
 
 pub(crate) async fn run(args: &RunArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    let (code, summary) = night(args, settings, global, false).await?;
+    let (code, summary) = night(args, settings, global, false, None).await?;
     report(&summary, args, settings, global)?;
     Ok(code)
 }
@@ -40,17 +41,19 @@ pub(crate) async fn scan(args: &ScanArgs, settings: &Config, global: &Global) ->
         return follow::follow(&source, queue, settings, global).await;
     }
     let args = RunArgs { source, work: WorkArgs::without_pictures(), dry_run: false, rescore: false };
-    let (_, summary) = night(&args, settings, global, true).await?;
+    let (_, summary) = night(&args, settings, global, true, None).await?;
     report(&summary, &args, settings, global)?;
     Ok(code_of_listing(&summary))
 }
 
-/// Runs a night; gives its exit code.
+/// Runs a night; gives its exit code. Without a `stop` signals are heard from where its work begins, and end the program
+/// before.
 pub(crate) async fn night(
     args: &RunArgs,
     settings: &Config,
     global: &Global,
     scan_only: bool,
+    stop: Option<CancellationToken>,
 ) -> anyhow::Result<(u8, Summary)> {
     let settings = &settings.with(&args.work)?;
     let source = open(&args.source.source).await?;
@@ -70,7 +73,7 @@ pub(crate) async fn night(
     let out = if scan_only { WorkArgs::without_pictures().out } else { args.work.out.clone() };
     let desk = desk(settings, source, &out, &Meter::default()).await?;
     let ledger = Ledger::open(&settings.db).await.with_context(|| database(settings))?;
-    let stop = stopped_by_signals();
+    let stop = stop.unwrap_or_else(stopped_by_signals);
     let night = NightSettings {
         moved_from: args.source.moved_from.as_deref().map(source_name).transpose()?,
         plan: PlanSettings { rescore: args.rescore, ..plan_settings(settings)? },
@@ -83,10 +86,13 @@ pub(crate) async fn night(
     Ok((code(&summary), summary))
 }
 
-/// Works on what was planned.
-pub(crate) async fn worker(args: &WorkerArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
-    // Before anything is waited for: as process 1 it would not be ended else.
-    let stop = stopped_by_signals();
+/// Works on what was planned, until it is told to stop.
+pub(crate) async fn worker(
+    args: &WorkerArgs,
+    settings: &Config,
+    global: &Global,
+    stop: CancellationToken,
+) -> anyhow::Result<u8> {
     let settings = &settings.with(&args.work)?;
     let source = open(&args.source).await?;
     source.check().await?;
@@ -214,32 +220,27 @@ fn intake_settings(args: &SourceArgs, settings: &Config) -> anyhow::Result<Intak
     })
 }
 
-/// First Ctrl-C or SIGTERM: finish what is in work and stop. Second: at once; nothing is lost either way.
+/// First Ctrl-C or SIGTERM: finish what is in work and stop. Second: at once; nothing is lost either way. They are heard
+/// from the call on.
 pub(crate) fn stopped_by_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt()).ok(), signal(SignalKind::terminate()).ok());
     tokio::spawn(async move {
-        signal().await;
+        tokio::select! { () = heard(&mut interrupt) => {}, () = heard(&mut terminate) => {} }
         told.cancel();
-        signal().await;
+        tokio::select! { () = heard(&mut interrupt) => {}, () = heard(&mut terminate) => {} }
         std::process::exit(i32::from(exit::INTERRUPTED));
     });
     stop
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(stream) => {
-                stream.recv().await;
-            }
-            None => std::future::pending().await,
+/// Never, where the system does not let it be heard: then it ends the program by itself.
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+        None => std::future::pending().await,
     }
 }

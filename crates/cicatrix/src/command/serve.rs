@@ -9,6 +9,7 @@ use cicatrix_store::{PhotoStore, StoreError, open};
 use cicatrix_web::{Access, Settings, serve as serve_pages};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::ServeArgs;
 use crate::command::export::{open_existing, open_to_change};
@@ -17,8 +18,8 @@ use crate::config::Config;
 use crate::exit;
 use crate::print::out;
 
-/// Until it is told to stop.
-pub(crate) async fn serve(args: &ServeArgs, settings: &Config) -> anyhow::Result<u8> {
+/// Until it is told to stop: by signals, without a `stop` of the caller's.
+pub(crate) async fn serve(args: &ServeArgs, settings: &Config, stop: Option<CancellationToken>) -> anyhow::Result<u8> {
     let password = args.password_file.as_deref().map(password).transpose()?;
     let (access, token) =
         Access::at(args.bind, password.as_deref()).map_err(|error| exit::bad_config(error.to_string()))?;
@@ -42,12 +43,14 @@ pub(crate) async fn serve(args: &ServeArgs, settings: &Config) -> anyhow::Result
         .await
         .map_err(|error| exit::bad_config(format!("cannot listen on {}: {error}", args.bind)))?;
     let address = listener.local_addr()?;
+    // Before the greeting: whoever reads it may stop it.
+    let stop = stop.unwrap_or_else(stopped_by_signals);
     let token = token.map_or(String::new(), |token| format!("?token={token}"));
     out(&format!("The dashboard is at http://{address}/{token}\nCtrl-C stops it."))?;
     if !address.ip().is_loopback() {
         out("It speaks no TLS: put a proxy before it that does, or passwords and photos can be read on their way.")?;
     }
-    serve_pages(listener, access, ledger, pictures, shown, stopped_by_signals()).await?;
+    serve_pages(listener, access, ledger, pictures, shown, stop).await?;
     Ok(exit::DONE)
 }
 
