@@ -28,7 +28,7 @@ INSERT INTO session_change
 SELECT clinic_id, patient_id, session, 'closeup.left_cheek', 'cheek_l', measure, 1, 1 + change / 100,
        CASE WHEN is_measured THEN change END, CASE WHEN is_measured THEN change - 8 END, CASE WHEN is_measured THEN change + 8 END,
        12, CASE WHEN NOT is_measured THEN 'not_measurable' WHEN change < -12 THEN 'improved' ELSE 'no_detectable_change' END,
-       CASE WHEN NOT is_measured THEN 'blur' END, 'clinic', 2, 1, 'rendered-4 0a1b', 0.01, 0.02
+       CASE WHEN NOT is_measured THEN 'blur' END, 'clinic', 2, 1, 'rendered-5 0a1b', 0.01, 0.02
   FROM (SELECT s.*, -10.0 * session_no - session_id % 5 AS change, session_id % 9 <> 0 AS is_measured FROM session s
          WHERE session_no > 0) AS s,
        (VALUES ('psi'), ('ref_energy')) AS m (measure);

@@ -92,7 +92,7 @@ fn every_row_says_whether_its_scale_is_known() {
 }
 
 /// The table that comes with the program, under another name.
-const TABLE: &str = include_str!("../../config/calibrations/rendered-4.toml");
+const TABLE: &str = include_str!("../../config/calibrations/rendered-5.toml");
 
 #[test]
 fn another_error_table_reaches_the_changes_that_are_there() {
@@ -106,7 +106,7 @@ fn another_error_table_reaches_the_changes_that_are_there() {
     let mut found = vec![calibrations()];
 
     fs::write(clinic.path("own.toml"), "calibration = \"mine.toml\"\n").unwrap();
-    let mine = TABLE.replace("id = \"rendered-4\"", "id = \"mine\"");
+    let mine = TABLE.replace("id = \"rendered-5\"", "id = \"mine\"");
     for text in [mine.clone(), mine.replacen("n_changes = ", "n_changes = 1", 1)] {
         fs::write(clinic.path("mine.toml"), text).unwrap();
         let run = clinic.run(&["--config", "own.toml", "-v"]);
@@ -116,7 +116,7 @@ fn another_error_table_reaches_the_changes_that_are_there() {
     }
     assert!(found.iter().all(|names| names.len() == 1), "two tables in one: {found:?}");
     let names: Vec<&str> = found.iter().flatten().map(String::as_str).collect();
-    assert!(names[0].starts_with("rendered-4@") && names[1].starts_with("mine@"), "{names:?}");
+    assert!(names[0].starts_with("rendered-5@") && names[1].starts_with("mine@"), "{names:?}");
     assert!(names[2].starts_with("mine@") && names[2] != names[1], "a table written anew goes unnoticed: {names:?}");
 }
 

@@ -97,8 +97,11 @@ pub fn prepare(photo: &Photo<'_>, protocol: &Protocol) -> Result<Reference, Reje
     if nodes > MOST_NODES {
         let mm2 = nodes as f64 * protocol.grid_pitch_mm.powi(2);
         let most = MOST_NODES as f64 * protocol.grid_pitch_mm.powi(2);
-        let detail =
-            format!("the regions show {mm2:.0} mm² of skin, {most:.0} can be scored: draw fewer, or check px_per_mm");
+        let way_out = match stands_for_units {
+            true => "a wall of the colour of skin is taken for skin: photograph before another one, or draw regions",
+            false => "draw fewer, or check px_per_mm",
+        };
+        let detail = format!("the regions show {mm2:.0} mm² of skin, {most:.0} can be scored: {way_out}");
         return Err(Rejection::new(Reason::ZoomOff, detail));
     }
     let mut found = Vec::new();

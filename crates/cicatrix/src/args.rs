@@ -257,7 +257,7 @@ pub(crate) struct WorkArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) max_memory: Option<u64>,
     /// Begin nothing after this time of day, and end with exit code 12: 06:30, or '06:30 Europe/Berlin'
-    /// [default: when the last of the clinics' windows closes, if they have windows]
+    /// [default: when the last of the clinics' windows closes, if they have windows; none for a worker without --drain]
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<ClockTime>,
     /// Begin at once, whatever the clinics' windows say
@@ -629,8 +629,8 @@ pub(crate) struct CalibrateArgs {
     /// between shots
     #[arg(long, value_name = "DB", conflicts_with = "from")]
     pub(crate) repeats: Option<String>,
-    /// Database with results of faces and its truth, DB=TRUTH.json; may be given several times: the table in force with what
-    /// regions of faces stray beyond it
+    /// Database with results of faces and its truth, DB=TRUTH.json; may be given several times: the table in force with how
+    /// regions of faces answer to a change and what they stray by, from heads that changed and such that did not, six of each
     #[arg(long, value_name = "DB=TRUTH", conflicts_with_all = ["from", "repeats"])]
     pub(crate) faces: Vec<String>,
     /// Name of the table with its version

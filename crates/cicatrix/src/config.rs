@@ -15,7 +15,7 @@ use crate::exit::bad_config;
 
 /// The protocol and the calibration that come with the program.
 const PROTOCOL: &str = include_str!("../../../config/protocols/standard-3.toml");
-const CALIBRATION: &str = include_str!("../../../config/calibrations/rendered-4.toml");
+const CALIBRATION: &str = include_str!("../../../config/calibrations/rendered-5.toml");
 
 /// `cicatrix.toml`. Every setting is explained in `config/cicatrix.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

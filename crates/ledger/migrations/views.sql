@@ -197,7 +197,7 @@ SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL,
    AND n.source IN (SELECT location FROM source);
 
 CREATE VIEW v_nights AS
-SELECT night_id, source, started_at, finished_at, counts
+SELECT night_id, source, started_at, finished_at, counts, saw_all
   FROM night;
 
 CREATE VIEW v_events AS

@@ -53,6 +53,11 @@ const COMMON: &[(&str, &str, &str)] = &[
     ("starts", "1", "starts that ended without a verdict and count towards setting the photo aside"),
     ("started_at", "UTC", "when it was begun"),
     ("finished_at", "UTC", "when it ended"),
+    (
+        "saw_all",
+        "1",
+        "1: the listing was seen to its end and nothing was left out; 0: it runs, was cut, or saw less than was there",
+    ),
     ("gone_at", "UTC", "when a sweep no longer found it; its results stay"),
     ("at", "UTC", "when it happened"),
     ("kind", "-", "what happened"),

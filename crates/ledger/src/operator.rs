@@ -164,6 +164,29 @@ impl Ledger {
         .await
     }
 
+    /// Those that [`Ledger::retry`] would open again, by state and reason: what ended by the plan is not read again.
+    pub async fn matching_retry(&self, which: &Selection) -> Result<Vec<(String, Option<String>, i64)>, LedgerError> {
+        let named;
+        let filter = match which {
+            Selection::Matching(filter) => {
+                named = String::new();
+                filter.clone()
+            }
+            Selection::Runs(runs) if runs.is_empty() => return Ok(Vec::new()),
+            Selection::Runs(runs) => {
+                named = format!(" AND r.run_id IN ({})", listed(runs));
+                Filter::default()
+            }
+        };
+        let sql = filter.sql("SELECT r.state, r.reason, COUNT(*)");
+        let sql = format!(
+            "{sql}{named} AND r.baseline_photo_id <> {NO_BASELINE}
+                AND r.state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')
+              GROUP BY r.state, r.reason ORDER BY 3 DESC, 1, 2"
+        );
+        filter.bind(query_as(sql)).fetch_all(&self.pool).await
+    }
+
     /// The numbers of all current runs that match, baselines first.
     pub async fn matching_numbers(&self, filter: &Filter) -> Result<Vec<i64>, LedgerError> {
         self.select(&Selection::Matching(filter.clone())).await
@@ -177,7 +200,7 @@ impl Ledger {
     }
 
     /// Begins no photo of a clinic, or of any, until [`Ledger::resume`]; what is in work is finished. A clinic that is not there is an
-    /// error: it would be a typing mistake that looks like a pause.
+    /// error: it would be a typing mistake that looks like a pause. One that is paused already stays so in the name of who came first.
     pub async fn pause(&self, clinic: Option<&ClinicId>, by: &By) -> Result<(), LedgerError> {
         if let Some(clinic) = clinic
             && self.patients(Some(clinic.as_str()), "", None, 1).await?.is_empty()
@@ -187,7 +210,7 @@ impl Ledger {
         let mut tx = self.begin().await?;
         query(
             "INSERT INTO pause (clinic_id, paused_at, who, why) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (clinic_id) DO UPDATE SET who = excluded.who, why = excluded.why",
+             ON CONFLICT (clinic_id) DO NOTHING",
         )
         .bind(clinic.map_or("", ClinicId::as_str))
         .bind(now())

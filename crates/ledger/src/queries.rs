@@ -183,6 +183,24 @@ impl Ledger {
         counted(query_as(sql).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
     }
 
+    /// The same without those that somebody has taken off the lists: what is still to be dealt with.
+    pub async fn listed_counts(&self, source: SourceId) -> Result<Counts, LedgerError> {
+        let mut counts = self.counts(Some(source)).await?;
+        let off: Vec<(String, i64)> = query_as(
+            "SELECT state, COUNT(*) FROM photo_run
+              WHERE dismissed_at IS NOT NULL AND is_current = 1 AND source_id = $1
+                AND state IN ('not_measurable', 'quarantined', 'failed', 'cancelled')
+              GROUP BY state",
+        )
+        .bind(source.0)
+        .fetch_all(&self.pool)
+        .await?;
+        for (state, n) in off {
+            counts.take(read(&state, "state of a run")?, u64::try_from(n).unwrap_or(0));
+        }
+        Ok(counts)
+    }
+
     /// Of these the open ones, which have an index of their own: it costs the same however much has ended.
     pub async fn open_counts(&self, source: Option<SourceId>) -> Result<Counts, LedgerError> {
         counted(query_as(open_by_state()).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)

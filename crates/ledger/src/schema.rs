@@ -187,5 +187,6 @@ fn group_name(group: ReasonGroup) -> &'static str {
         ReasonGroup::Description => "description",
         ReasonGroup::Baseline => "baseline",
         ReasonGroup::Quarantine => "quarantine",
+        ReasonGroup::Operation => "operation",
     }
 }

@@ -162,6 +162,17 @@ impl Ledger {
             .await?;
         Ok(waiting > 0)
     }
+
+    /// Patients, of a clinic or of all, some of whose changes are to be computed anew.
+    pub async fn patients_waiting(&self, clinic: Option<&str>) -> Result<i64, LedgerError> {
+        query_scalar(
+            "SELECT COUNT(*) FROM (SELECT DISTINCT clinic_id, patient_id FROM stale_series
+              WHERE CAST($1 AS TEXT) IS NULL OR clinic_id = $1) AS waiting",
+        )
+        .bind(clinic)
+        .fetch_one(&self.pool)
+        .await
+    }
 }
 
 /// Replaces the changes and trends of a patient and view by what the current runs give.
@@ -417,9 +428,13 @@ fn add_photo(draft: &mut Draft, row: &Row, regions: &mut HashMap<i64, Vec<Region
         return Ok(());
     }
     if state != State::Measured {
-        if let Some(reason) = row.get::<Option<String>>("reason")? {
-            draft.reasons.push(read(&reason, "reason of a run")?);
-        }
+        let reason: Option<String> = row.get("reason")?;
+        let own = reason.map(|reason| read(&reason, "reason of a run")).transpose()?;
+        draft.reasons.extend(own.or(match state {
+            State::Cancelled => Some(Reason::Cancelled),
+            State::Failed => Some(Reason::Failed),
+            _ => None,
+        }));
         return Ok(());
     }
     draft.eligible.push(row.get::<Option<bool>>("endpoint_eligible")?.unwrap_or(false));

@@ -40,12 +40,20 @@ impl Tonight {
         self.counts.running + self.counts.ready > 0
     }
 
-    /// When all that moves has ended at this pace; none while nothing does.
-    pub fn eta(&self) -> Option<Timestamp> {
-        self.pace.eta().filter(|_| self.moves() || self.counts.unfinished() == 0)
+    /// Whether photos that no pause holds are open and nobody works. A window that is closed is told by workers alone, so
+    /// without one it may be open again.
+    pub fn lacks_workers(&self) -> bool {
+        let waits = |own: &ClinicTonight| own.counts.unfinished() > 0 && own.held.as_deref() != Some("paused");
+        let works = |worker: &Colleague| worker.silent_for(self.pace.at).is_none();
+        self.clinics.values().any(waits) && !self.workers.iter().any(works)
     }
 
-    /// Open runs of clinics that are held, but for those in work, with those that wait for them.
+    /// When all that moves has ended at this pace; none while nothing does, or nobody works.
+    pub fn eta(&self) -> Option<Timestamp> {
+        self.pace.eta().filter(|_| self.counts.unfinished() == 0 || self.moves() && !self.lacks_workers())
+    }
+
+    /// Open runs of clinics that are held, but for those that are begun all the same, with those that wait for them.
     pub fn held(&self) -> u64 {
         self.counts.unfinished().saturating_sub(self.pace.open)
     }
@@ -115,9 +123,10 @@ pub struct ClinicTonight {
 }
 
 impl ClinicTonight {
-    /// Open runs that are in work or may be begun, with those that wait for them.
+    /// Open runs that are in work or may be begun, with those that wait for them. Of a clinic that is held these are the ones
+    /// that lie with the workers already.
     fn moving(&self) -> u64 {
-        if self.held.is_some() { self.counts.running } else { self.counts.unfinished() }
+        if self.held.is_some() { self.counts.running + self.counts.ready } else { self.counts.unfinished() }
     }
 }
 
@@ -249,7 +258,7 @@ impl Ledger {
     /// How fast the runs of a source end, and how many there are that move.
     pub async fn pace_of(&self, source: SourceId) -> Result<Pace, LedgerError> {
         let moving: Option<i64> = query_scalar(format!(
-            "SELECT CAST(SUM(n) AS BIGINT) FROM ({}) AS o WHERE held IS NULL OR state = 'running'",
+            "SELECT CAST(SUM(n) AS BIGINT) FROM ({}) AS o WHERE held IS NULL OR state IN ('running', 'ready')",
             open_runs("source_id = $1")
         ))
         .bind(source.0)

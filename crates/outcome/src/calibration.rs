@@ -22,6 +22,9 @@ use sha2::{Digest, Sha256};
 use crate::quantile::{mean, t975};
 use crate::region::RegionError;
 
+/// Half width of the interval in parts of the change from which on a measure is not told.
+pub(crate) const MOST_PROPORTION: f64 = 0.9;
+
 /// Error of a measure in one tier, ln units for ratio measures, else the measure's unit, after β.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,9 +68,12 @@ pub struct MeasureError {
     pub beta: f64,
     /// What an unchanged skin shows on average, subtracted after β.
     pub bias: f64,
-    /// Error per ln of true change.
+    /// Error per ln of true change, taken for that of the told one.
     #[serde(default)]
     pub proportion: f64,
+    /// The same of regions of faces, where what is told may be far from what is true.
+    #[serde(skip)]
+    pub(crate) proportion_of_truth: f64,
     /// What the conditions do to the observed ln change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub covariates: Vec<Covariate>,
@@ -88,7 +94,7 @@ pub struct Calibration {
     pub n_changes: usize,
     #[serde(rename = "measure")]
     pub measures: Vec<MeasureError>,
-    /// What changes of regions of faces stray beyond that.
+    /// How regions of faces answer to a change, and stray beyond that.
     #[serde(rename = "region", default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<RegionError>,
 }
@@ -103,6 +109,11 @@ pub enum CalibrationError {
              from fewer miss more often than they say"
     )]
     TooFew { found: usize, needed: usize },
+    #[error(
+        "{changed} heads that changed and {unchanged} that did not are too few to tell how regions of faces answer, {needed} of \
+             each are needed"
+    )]
+    TooFewHeads { changed: usize, unchanged: usize, needed: usize },
 }
 
 impl Calibration {
@@ -114,7 +125,7 @@ impl Calibration {
         toml::to_string(self).expect("a table of plain values can be written")
     }
 
-    /// Id with the start of a digest over the content, `rendered-4@0123abcd`: a table that was written anew under its
+    /// Id with the start of a digest over the content, `rendered-5@0123abcd`: a table that was written anew under its
     /// old id is another one. Comments and layout of the file do not matter.
     pub fn stamp(&self) -> String {
         let digest: String = Sha256::digest(self.to_toml()).iter().take(4).map(|b| format!("{b:02x}")).collect();
@@ -152,16 +163,23 @@ pub(crate) fn inverse_shots(baseline: &[Shot], follow_up: &[Shot]) -> f64 {
     inverse_count(baseline.len()) + inverse_count(follow_up.len())
 }
 
-/// Half widths of the 95 % interval of a change: without one, and what grows with it.
+/// Half widths of the 95 % interval of a change: without one, what grows with the told one, and what grows with the true one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Precision {
-    still: f64,
+    pub(crate) still: f64,
     proportion: f64,
+    of_truth: f64,
 }
 
 impl Precision {
-    pub(crate) fn half_width(self, change: f64) -> f64 {
-        self.still.hypot(self.proportion * change)
+    /// The true changes y that a told one is not too far from: `(y − told)² ≤ still² + (p · told)² + (q · y)²` (Fieller 1954, J. R.
+    /// Stat. Soc. B 16:175). Where q is 0, told ± the half width; else longer towards larger changes, since an answer that was
+    /// weak looks like a small change.
+    pub(crate) fn interval(self, told: f64) -> (f64, f64) {
+        let (half, q) = (self.still.hypot(self.proportion * told), self.of_truth);
+        let rest = 1.0 - q * q;
+        let root = (q * told).hypot(rest.sqrt() * half);
+        ((told - root) / rest, (told + root) / rest)
     }
 
     /// The least change whose interval does not hold zero.
@@ -205,9 +223,12 @@ impl MeasureError {
             + row.sd_shot.powi(2) * inverse
             + row.pair_variance() * self.growth(baseline, follow_up);
         let table = (1.0 + 1.0 / row.subjects()).sqrt();
-        Some(Precision {
+        // An error that grows as fast as the change leaves any change possible.
+        let is_bounded = row.half_width(table * self.proportion_of_truth) < MOST_PROPORTION;
+        is_bounded.then(|| Precision {
             still: row.half_width(table * still.sqrt()),
             proportion: row.half_width(table * self.proportion),
+            of_truth: row.half_width(table * self.proportion_of_truth),
         })
     }
 

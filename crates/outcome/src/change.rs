@@ -36,10 +36,16 @@ fn session_changes(
         match measured.filter(|rows| rows.iter().any(|r| r.measure == Measure::Psi)) {
             Some(measured) => rows.extend(measured),
             None => {
-                // A session whose photos all failed by our fault has no reason of its own.
-                let fallback = (!session.regions.is_empty()).then_some(Reason::NoScarsFound);
-                let own = session.refused.iter().find(|(name, _)| name == region).map(|(_, reason)| *reason);
-                let reason = own.or(session.reasons.first().copied()).or(fallback);
+                let has_values = |shots: &[Shot]| shots.iter().any(|shot| shot.value(Measure::Psi).is_some());
+                let reason = match after {
+                    Some(after) if has_values(before) && has_values(after) => Some(Reason::NotCalibrated),
+                    _ => {
+                        // Its photos are measured, and this region of them has no scars.
+                        let fallback = (!session.regions.is_empty()).then_some(Reason::NoScarsFound);
+                        let own = session.refused.iter().find(|(name, _)| name == region).map(|(_, reason)| *reason);
+                        own.or(session.reasons.first().copied()).or(fallback)
+                    }
+                };
                 rows.push(not_measurable(series, session, region, reason, stamp));
             }
         }
@@ -146,14 +152,14 @@ pub fn compare(row: &MeasureError, before: &[Shot], after: &[Shot]) -> Option<Es
     let quality_tier = worst_tier(before, after)?;
     let precision = row.precision(quality_tier, before, after)?;
     let delta = row.beta * (row.observed(after, before)? - x0) - row.bias;
-    let half = precision.half_width(delta);
+    let (lo, hi) = precision.interval(delta);
     let told = |v: f64| if row.measure.is_ratio() { 100.0 * v.exp_m1() } else { v };
     Some(Estimate {
         baseline_value: unscaled(row.measure, x0),
         value: unscaled(row.measure, x1),
         change: told(delta),
-        ci95_lo: told(delta - half),
-        ci95_hi: told(delta + half),
+        ci95_lo: told(lo),
+        ci95_hi: told(hi),
         mdc95: told(-precision.detectable()).abs(),
         p_value: two_sided_p(Z975 * delta / precision.detectable()),
         quality_tier,
@@ -256,6 +262,15 @@ mod tests {
     }
 
     #[test]
+    fn a_face_is_not_told_by_a_table_that_knows_no_faces() {
+        let sessions = vec![session(1, true, &[2.0]), session(2, false, &[1.4])];
+        let series = Series { view: View::FaceFrontal, baseline_session: None, scale_relative_sd: 0.0, sessions };
+        let found = changes(&series, &table(0.05));
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].verdict, found[0].reason), (ChangeVerdict::NotMeasurable, Some(Reason::NotCalibrated)));
+    }
+
+    #[test]
     fn without_a_baseline_nothing_is_measurable() {
         let found = verdicts(vec![session(2, false, &[1.4])]);
         assert_eq!(found, [ChangeVerdict::NotMeasurable]);
@@ -267,7 +282,7 @@ mod tests {
             before in 0.1f64..9.0, after in 0.1f64..9.0, gain in 0.2f64..5.0
         ) {
             let series = |k: f64| Series {
-                view: View::FaceFrontal,
+                view: View::Closeup("left_cheek".into()),
                 baseline_session: None,
                 scale_relative_sd: 0.0,
                 sessions: vec![session(1, true, &[before * k]), session(2, false, &[after * k])],

@@ -155,6 +155,7 @@ mod tests {
             beta: 1.0,
             bias: 0.0,
             proportion: 0.1,
+            proportion_of_truth: 0.0,
             covariates: vec![],
             widening: vec![],
             tiers: vec![tier],

@@ -25,6 +25,7 @@ pub(crate) fn table(sd: f64) -> Calibration {
         beta: 1.0,
         bias: 0.0,
         proportion: 0.0,
+        proportion_of_truth: 0.0,
         covariates: vec![],
         widening: vec![],
         tiers,

@@ -18,8 +18,8 @@ use cicatrix_model::{Measure, QualityTier, Shot};
 use nalgebra::{DMatrix, DVector};
 
 use crate::calibration::{
-    Calibration, CalibrationError, Covariate, MeasureError, TierError, Widening, difference, inverse_shots, pooled,
-    squared_distance, worst_tier,
+    Calibration, CalibrationError, Covariate, MOST_PROPORTION, MeasureError, TierError, Widening, difference,
+    inverse_shots, pooled, squared_distance, worst_tier,
 };
 use crate::quantile::{mean, rms, sd_upper_factor, t975};
 use crate::variance::{VarianceCase, fit};
@@ -41,8 +41,6 @@ pub(crate) const LEAST_SUBJECTS: usize = 35;
 /// A tier with fewer subjects than this borrows from all tiers; a measure with fewer subjects
 /// has no row.
 pub(crate) const LEAST_PER_TIER: usize = 8;
-/// Half width of the interval in parts of the change from which on a measure is not told.
-const MOST_PROPORTION: f64 = 0.9;
 /// Least part of the variance that unchanged skin in the baseline's conditions has.
 const LEAST_STILL: f64 = 0.02;
 /// Readings that the contrast of scars is corrected by.
@@ -87,7 +85,7 @@ pub fn calibrate(
 }
 
 /// Measures whose change follows scar volume.
-fn follows_volume(measure: Measure) -> bool {
+pub(crate) fn follows_volume(measure: Measure) -> bool {
     use Measure::{Psi, PsiDepressed, PsiLarge, PsiMedium, PsiSmall};
     matches!(measure, Psi | PsiSmall | PsiMedium | PsiLarge | PsiDepressed)
 }
@@ -127,6 +125,7 @@ fn measure_error(measure: Measure, cases: &[CalibrationCase]) -> Option<MeasureE
         beta: 1.0,
         bias: 0.0,
         proportion: 0.0,
+        proportion_of_truth: 0.0,
         covariates: Vec::new(),
         widening: Vec::new(),
         tiers: Vec::new(),
@@ -303,7 +302,7 @@ mod tests {
     /// Half width of two shots against two without a change.
     fn still(row: &MeasureError) -> f64 {
         let pair = [shot(2.0), shot(2.0)];
-        row.precision(QualityTier::Clinic, &pair, &pair).unwrap().half_width(0.0)
+        row.precision(QualityTier::Clinic, &pair, &pair).unwrap().still
     }
 
     fn made(cases: &[CalibrationCase]) -> Calibration {
@@ -322,7 +321,7 @@ mod tests {
         // 40 subjects, slope and offset fitted; R: qt(0.975, 39) = 2.0227
         let expected = 2.0227 * 0.08 * 1.25 * (40.0_f64 / 38.0 * (1.0 + 1.0 / 40.0)).sqrt();
         assert!((half / expected - 1.0).abs() < 0.02, "{half}, not {expected}");
-        let single = psi.precision(QualityTier::Clinic, &pair[..1], &pair[..1]).unwrap().half_width(0.0);
+        let single = psi.precision(QualityTier::Clinic, &pair[..1], &pair[..1]).unwrap().still;
         assert!(single > half);
         assert_eq!(table.n_subjects, 40);
         assert_eq!(Calibration::from_toml(&table.to_toml()).unwrap(), table);
@@ -416,8 +415,9 @@ mod tests {
         let weight = psi.widening.iter().find(|w| w.reading == "light_turn_deg").unwrap().weight;
         assert!((10.0..50.0).contains(&weight), "{weight}");
         let precision = psi.precision(QualityTier::Clinic, &[shot(2.0)], &[shot(1.5)]).unwrap();
-        assert!(precision.half_width(-0.4) > 2.0 * precision.half_width(0.0));
+        let half = |told: f64| precision.interval(told).1 - told;
+        assert!(half(-0.4) > 2.0 * half(0.0));
         let detectable = precision.detectable();
-        assert!((precision.half_width(detectable) / detectable - 1.0).abs() < 1e-9);
+        assert!((half(detectable) / detectable - 1.0).abs() < 1e-9);
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::access::address_of_ours;
 use crate::pages::jobs::Asked;
-use crate::pages::{Shell, Visitor, asked, html};
+use crate::pages::{Shell, Visitor, asked, html, known};
 use crate::problem::Problem;
 use crate::words::{self, escaped};
 use crate::{Dashboard, Shared};
@@ -120,16 +120,26 @@ impl Verb {
     }
 
     /// What comes of it.
-    fn told(self) -> &'static str {
-        match self {
-            Verb::Retry => "They are read again, before others; what was said of them is gone then.",
-            Verb::Cancel => {
-                "They are not read; what waits for them is cancelled as well. Retrying them brings them back."
+    fn told(self, n: i64) -> &'static str {
+        match (self, n) {
+            (Verb::Retry, 1) => {
+                "It is read again, before others; what was said of it is gone then. Until a worker has done so, changes of its \
+                 patient are missing on all pages and in the tables."
             }
-            Verb::Discard => {
-                "They leave the lists and keep their result. Restoring them brings them back to the lists."
+            (Verb::Retry, _) => {
+                "They are read again, before others; what was said of them is gone then. Until a worker has done so, changes of \
+                 their patients are missing on all pages and in the tables."
             }
-            Verb::Restore => "They are back on the lists.",
+            (Verb::Cancel, 1) => {
+                "It is not read; what waits for it is cancelled as well. Reading it again brings it back."
+            }
+            (Verb::Cancel, _) => {
+                "They are not read; what waits for them is cancelled as well. Reading them again brings them back."
+            }
+            (Verb::Discard, 1) => "It leaves the lists and keeps its result. It can be brought back to the lists.",
+            (Verb::Discard, _) => "They leave the lists and keep their result. They can be brought back to the lists.",
+            (Verb::Restore, 1) => "It is back on the lists.",
+            (Verb::Restore, _) => "They are back on the lists.",
         }
     }
 
@@ -214,9 +224,17 @@ pub(crate) async fn runs(
     let is_for = |(name, ..): &(String, Option<String>, i64)| {
         name.parse().is_ok_and(|state| verb.is_for(state) && (is_named || state != State::Measured))
     };
-    let (groups, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_for);
     let count = |groups: &[(String, Option<String>, i64)]| groups.iter().map(|(_, _, n)| n).sum::<i64>();
-    let (total, others) = (count(&groups), count(&others));
+    let all = count(&groups);
+    let groups: Vec<_> = match verb {
+        Verb::Retry => {
+            let which = if is_named { Selection::Runs(named.clone()) } else { Selection::Matching(filter.clone()) };
+            dashboard.ledger.matching_retry(&which).await?
+        }
+        _ => groups.into_iter().filter(is_for).collect(),
+    };
+    let total = count(&groups);
+    let others = all - total;
     let expected: Option<i64> = asked(form.expected.as_ref()).and_then(|text| text.parse().ok());
     if expected != Some(total) {
         let group = |(name, reason, n): (String, Option<String>, i64)| {
@@ -224,7 +242,7 @@ pub(crate) async fn runs(
         };
         let page = ConfirmPage {
             verb: verb.name(),
-            told: verb.told(),
+            told: verb.told(total),
             button: verb.button(total),
             total,
             others,
@@ -311,6 +329,9 @@ pub(crate) async fn pauses(
         "resume" => "resume",
         _ => return Err(Problem::bad("there are pause and resume")),
     };
+    if let Some(clinic) = &clinic {
+        known(&dashboard, Some(clinic.as_str())).await?;
+    }
     if form.confirmed.is_none() {
         return pausing(&dashboard, visitor, verb, clinic.as_ref()).await;
     }
@@ -358,6 +379,8 @@ struct ChoosePage {
     shell: Shell,
     address: String,
     session: String,
+    /// Of the patient, all of which are read again.
+    photos: String,
 }
 
 /// Chooses a session as the baseline.
@@ -378,6 +401,7 @@ pub(crate) async fn baseline(
         let page = ChoosePage {
             address: format!("/patients/{}/{}", escaped(&clinic), escaped(&patient)),
             session: session.map(|session| session.to_string()).unwrap_or_default(),
+            photos: words::photos(dashboard.ledger.sheet(Table::Photos, &of_patient).await?.len() as u64),
             shell: visitor.shell(&dashboard, "patients", format!("Another baseline for {patient}?")),
         };
         return Ok(html(&page));

@@ -117,6 +117,16 @@ pub(crate) fn asked_reason(text: Option<&String>) -> Result<Option<&'static str>
     Ok(reason.map(Reason::code))
 }
 
+/// That a clinic which is asked for is there: a mistyped one would look like one in which all is well.
+pub(crate) async fn known(dashboard: &Dashboard, clinic: Option<&str>) -> Result<(), Problem> {
+    match clinic {
+        Some(clinic) if dashboard.ledger.patients(Some(clinic), "", None, 1).await?.is_empty() => {
+            Err(Problem::not_found(format!("there is no clinic {clinic}: look at how it is written")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A part of an address that asks for this and all that is not empty.
 pub(crate) fn query(parts: &[(&str, Option<&str>)]) -> String {
     let told: Vec<String> = parts

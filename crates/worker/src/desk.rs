@@ -545,7 +545,7 @@ mod tests {
             cpu_limit: Duration::from_secs(1),
             wall_limit: Duration::from_secs(1),
         };
-        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-4.toml")).unwrap();
+        let calibration = Calibration::from_toml(include_str!("../../../config/calibrations/rendered-5.toml")).unwrap();
         let settings = DeskSettings { protocol: protocol.clone(), calibration, program_version: "0".to_owned() };
         let source = Arc::new(Withheld { store: MemoryStore::new(), itself });
         let meter = Meter::default();

@@ -59,6 +59,8 @@ pub struct Summary {
     pub resumed: bool,
     pub swept: SweepCounts,
     pub counts: Counts,
+    /// The same without what somebody has taken off the lists.
+    pub listed: Counts,
     /// Regions without a number in photos whose other regions have one.
     pub refused_regions: u64,
     /// Runs that this night planned.
@@ -132,6 +134,7 @@ impl Night {
         let saw_all = !summary.cut && summary.unseen.is_empty() && !summary.is_emptied;
         self.ledger.night_end(night, !summary.cut, saw_all).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
+        summary.listed = self.ledger.listed_counts(source).await?;
         summary.refused_regions = self.ledger.refused_regions(source).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
             summary.ending = Ending::Interrupted;
@@ -382,6 +385,7 @@ impl Notes {
             resumed: self.resumed,
             swept,
             counts: Counts::default(),
+            listed: Counts::default(),
             refused_regions: 0,
             planned: self.planned.runs(),
             gone: self.gone,

@@ -51,8 +51,8 @@ pub struct Shift {
 
 impl Shift {
     /// Works until `stop` is cancelled or, where that was asked, nothing is open. What is in work at the stop is finished
-    /// within 20 s or given back.
-    pub async fn run(self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<(Ending, Counts)> {
+    /// within 20 s or given back. Gives how it ended, where the runs stand, and the same without what is off the lists.
+    pub async fn run(self, stop: CancellationToken, tell: impl Fn(Progress)) -> anyhow::Result<(Ending, [Counts; 2])> {
         let lock = self.ledger.exclusive()?;
         patiently(|| self.ledger.recover_orphans(&lock)).await?;
         let calibration = self.desk.calibration();
@@ -85,6 +85,7 @@ impl Shift {
         };
         let is_late = beside(&self.ledger, &self.desk, &self.crew, source, &halt, lead).await?;
         let counts = self.ledger.counts(Some(source)).await?;
+        let listed = self.ledger.listed_counts(source).await?;
         drop(lock);
         self.ledger.close().await;
         let ending = match (stop.is_cancelled() && counts.unfinished() > 0, is_late) {
@@ -92,7 +93,7 @@ impl Shift {
             (false, true) => Ending::Late,
             (false, false) => Ending::Done,
         };
-        Ok((ending, counts))
+        Ok((ending, [counts, listed]))
     }
 }
 

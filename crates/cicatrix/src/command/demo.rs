@@ -12,6 +12,7 @@ use jiff::{ToSpan, civil::Date};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use self::subject::{Shot, Subject};
 use crate::args::{DemoArgs, Global, RunArgs, ServeArgs, SourceArgs, WorkArgs, WorkerArgs};
@@ -75,7 +76,7 @@ pub(crate) async fn demo(args: &DemoArgs, mut settings: Config, global: &Global)
     let file = |name: &str| quoted(&args.dir.join(name).display().to_string());
     if args.faces {
         out(
-            "A unit with few scars measures the skin's texture more than scars, and tells too little change: docs/faces.md.",
+            "Units answer to a change by less than a close-up and less surely, so their intervals are wider: docs/faces.md.",
         )?;
     }
     out(&format!(
@@ -121,9 +122,19 @@ async fn show(run: &RunArgs, args: &DemoArgs, settings: &Config, global: &Global
             super::run::worker(&worker, settings, &global, stop.clone()).await
         }
     };
-    let (served, worked) = tokio::join!(super::serve::serve(&serve, settings, Some(stop.clone())), work);
+    let dashboard = super::serve::serve(&serve, settings, Some(stop.clone()));
+    let (served, worked) = tokio::join!(or_stop(&stop, dashboard), or_stop(&stop, work));
     worked?;
     served
+}
+
+/// What fails stops what goes on beside it: nobody would see its error else.
+async fn or_stop(stop: &CancellationToken, doing: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
+    let done = doing.await;
+    if done.is_err() {
+        stop.cancel();
+    }
+    done
 }
 
 /// Where the demo's folder was when it was made: a demo is alone in its ledger, so it can only have moved.

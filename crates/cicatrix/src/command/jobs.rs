@@ -211,7 +211,10 @@ pub(crate) async fn change(
 ) -> anyhow::Result<u8> {
     let mut filter = Filter::from(&select.filter);
     let is_filtered = filter != Filter::default();
-    if select.runs.is_empty() == (!is_filtered && !select.all_matching) {
+    if !select.runs.is_empty() && (is_filtered || select.all_matching) {
+        return Err(exit::bad_usage("name run numbers, or give a filter, not both"));
+    }
+    if select.runs.is_empty() && !is_filtered && !select.all_matching {
         return Err(exit::bad_usage("name run numbers, or a filter such as --state or --clinic, or --all-matching"));
     }
     if state.is_some() && filter.state.is_some_and(|asked| Some(asked) != state) {
@@ -244,7 +247,10 @@ async fn confirm(ledger: &Ledger, filter: &Filter, yes: bool, verb: Verb) -> any
     if yes {
         return Ok(());
     }
-    let mut groups = ledger.matching(filter).await?;
+    let mut groups = match verb {
+        Verb::Retry => ledger.matching_retry(&Selection::Matching(filter.clone())).await?,
+        _ => ledger.matching(filter).await?,
+    };
     groups.retain(|(state, ..)| state.parse().is_ok_and(|state| verb.changes(state)));
     let n: i64 = groups.iter().map(|(_, _, n)| n).sum();
     if n == 0 {

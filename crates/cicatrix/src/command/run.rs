@@ -117,7 +117,7 @@ pub(crate) async fn worker(
     }
     let shown = Shown::new(global);
     let shift = Shift { ledger, desk, crew, place, drain: args.drain };
-    let (ending, counts) = shift.run(stop, |p| shown.tell(p)).await?;
+    let (ending, [counts, listed]) = shift.run(stop, |p| shown.tell(p)).await?;
     shown.close();
     out(&format!(
         "{} measured, {} to retake, {} quarantined, {} failed, {} left",
@@ -131,7 +131,7 @@ pub(crate) async fn worker(
     Ok(match ending {
         Ending::Interrupted if args.drain => exit::INTERRUPTED,
         Ending::Late => exit::LATE,
-        Ending::Done if args.drain => code_of(&counts),
+        Ending::Done if args.drain => code_of(&listed),
         Ending::Done | Ending::Interrupted => exit::DONE,
     })
 }

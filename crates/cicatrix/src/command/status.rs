@@ -20,6 +20,7 @@ const REDRAW: Duration = Duration::from_secs(2);
 /// Lines of each list: so many that a screen of 24 lines holds all.
 const CLINICS: usize = 8;
 const REASONS: usize = 4;
+const PAUSES: usize = 3;
 
 pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global) -> anyhow::Result<u8> {
     let ledger = open_existing(&settings.db).await?;
@@ -60,7 +61,12 @@ pub(crate) async fn status(args: &StatusArgs, settings: &Config, global: &Global
 fn screen(tonight: &Tonight, settings: &Config, clinics: usize) -> anyhow::Result<String> {
     let now = Timestamp::now();
     let mut lines = vec![format!("{}  {}", local(now), without_password(&settings.db))];
-    lines.extend(tonight.pauses.iter().map(told_pause));
+    // That of all clinics is the first.
+    let most = if clinics == usize::MAX { clinics } else { PAUSES };
+    lines.extend(tonight.pauses.iter().take(most).map(told_pause));
+    if tonight.pauses.len() > most {
+        lines.push(format!("… and {} pauses more", tonight.pauses.len() - most));
+    }
     lines.extend(summary(tonight, settings, now)?);
     lines.push(String::new());
     lines.extend(clinic_lines(tonight, clinics));
@@ -115,6 +121,7 @@ fn summary(tonight: &Tonight, settings: &Config, now: Timestamp) -> anyhow::Resu
     let mut lines = vec![format!("open   {}", told(&open)), format!("ended  {}", told(&ended))];
     if counts.unfinished() > 0 {
         let end = match tonight.eta() {
+            _ if tonight.lacks_workers() => "no worker is there: start 'cicatrix worker' or 'cicatrix run'".to_owned(),
             _ if !tonight.moves() => "all that is open is held by a pause or a window".to_owned(),
             Some(eta) => {
                 let held = tonight.held();

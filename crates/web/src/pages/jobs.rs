@@ -12,7 +12,7 @@ use crate::Shared;
 use crate::actions::Verb;
 use crate::pages::data::csv_of;
 use crate::pages::tonight::advice;
-use crate::pages::{ROWS, Shell, Visitor, asked, html, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, html, known, query};
 use crate::problem::Problem;
 use crate::words::{clock, escaped, moment};
 
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn filter(&self) -> Result<Filter, Problem> {
-        let older: Option<i64> = number(self.older.as_ref(), "older")?;
+        let older: Option<u32> = number(self.older.as_ref(), "older")?;
         Ok(Filter {
             state: asked(self.state.as_ref()).map(str::parse).transpose().map_err(Problem::bad)?,
             reason: asked(self.reason.as_ref()).map(str::parse).transpose().map_err(Problem::bad)?,
@@ -39,7 +39,7 @@ impl Asked {
                 .transpose()
                 .map_err(|error: cicatrix_model::IdError| Problem::bad(error.to_string()))?,
             night: number(self.night.as_ref(), "night")?,
-            before: older.map(|hours| Timestamp::now() - SignedDuration::from_hours(hours.clamp(0, 100_000))),
+            before: older.map(|hours| Timestamp::now() - SignedDuration::from_hours(i64::from(hours.min(100_000)))),
         })
     }
 
@@ -63,8 +63,8 @@ impl Asked {
     }
 }
 
-fn number(text: Option<&String>, name: &str) -> Result<Option<i64>, Problem> {
-    asked(text).map(str::parse).transpose().map_err(|_| Problem::bad(format!("'{name}' is a number")))
+fn number<T: std::str::FromStr>(text: Option<&String>, name: &str) -> Result<Option<T>, Problem> {
+    asked(text).map(str::parse).transpose().map_err(|_| Problem::bad(format!("'{name}' is a whole number, 0 or more")))
 }
 
 #[derive(Template)]
@@ -104,6 +104,7 @@ struct Line {
     starts: i64,
     at: String,
     worker: String,
+    is_off: bool,
 }
 
 pub(crate) async fn show(
@@ -112,6 +113,7 @@ pub(crate) async fn show(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let filter = wanted.filter()?;
+    known(&dashboard, asked(wanted.clinic.as_ref())).await?;
     let matching = dashboard.ledger.matching(&filter).await?;
     let mut sheet = Sheet::default();
     let mut take = |line: cicatrix_ledger::Line<'_>| {
@@ -193,6 +195,7 @@ fn line(row: SheetRow<'_>) -> Line {
         starts: row.int("starts").unwrap_or(0),
         at: row.text("finished_at").or(row.text("created_at")).map(clock).unwrap_or_default(),
         worker: text("worker"),
+        is_off: row.text("dismissed_at").is_some(),
     }
 }
 
@@ -275,7 +278,9 @@ fn verbs(row: SheetRow<'_>, is_listed: bool) -> Vec<(&'static str, &'static str)
     let can = |verb: &Verb| match verb {
         Verb::Restore => is_off && verb.is_for(state),
         Verb::Discard => verb.is_for(state) && (is_listed || state != RunState::Measured),
-        verb => verb.is_for(state),
+        // What ended by the plan is compared with nothing, and follows from it again.
+        Verb::Retry => verb.is_for(state) && row.text("baseline_object_key").is_some(),
+        Verb::Cancel => verb.is_for(state),
     };
     [Verb::Retry, Verb::Cancel, lists].into_iter().filter(can).map(|verb| (verb.name(), verb.asks())).collect()
 }

@@ -8,7 +8,7 @@ use cicatrix_ledger::{Cell, GroupBy};
 use serde::Deserialize;
 
 use crate::pages::data::csv_of;
-use crate::pages::{Shell, Visitor, asked, html, query};
+use crate::pages::{Shell, Visitor, asked, html, known, query};
 use crate::problem::Problem;
 use crate::summary::{self, ClinicMean, GroupMean};
 use crate::words::{interval, percent};
@@ -54,6 +54,8 @@ struct OutcomesPage {
     responders: String,
     response: Vec<(usize, String)>,
     n_patients: i64,
+    /// Patients whose changes are to be computed anew.
+    waiting: i64,
     missing: String,
     sql: String,
     /// What was asked, for the same as CSV.
@@ -106,6 +108,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let by = wanted.by()?;
     let clinic = wanted.clinic();
+    known(&dashboard, clinic).await?;
     let outcomes = dashboard.ledger.outcomes(by.of, clinic, &summary::thresholds()).await?;
     let found = summary::groups(&outcomes.by_session, |group| by.name_of(group));
     let response = summary::Response::of(&outcomes.last);
@@ -122,6 +125,7 @@ pub(crate) async fn show(
         response: [25, 50, 75].map(|at| (at, response.told(at))).to_vec(),
         csv: query(&[("by", Some(by.name)), ("clinic", clinic)]),
         n_patients: response.patients,
+        waiting: dashboard.ledger.patients_waiting(clinic).await?,
         missing: share(
             outcomes.by_session.iter().map(|sum| sum.missing).sum(),
             outcomes.by_session.iter().map(|sum| sum.series).sum(),

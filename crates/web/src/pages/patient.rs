@@ -175,9 +175,9 @@ fn point(row: SheetRow<'_>, address: &str) -> chart::Point {
     let eligible = row.int("endpoint_eligible") == Some(1);
     let told = match change {
         Some([change, low, high]) => format!("{}, 95 % {}", percent(change), interval(low, high)),
-        None => format!("not measurable: {}", row.text("reason").unwrap_or("unknown")),
+        None => format!("not measurable: {}", row.text("reason").unwrap_or("its session says why")),
     };
-    let note = if eligible { "" } else { "; no endpoint" };
+    let note = if eligible || change.is_none() { "" } else { "; no endpoint" };
     chart::Point {
         day,
         label: format!("Session {session}, day {day:.0}: {told}{note}"),

@@ -7,7 +7,7 @@ use cicatrix_ledger::{Page, SheetRow, Table};
 use serde::Deserialize;
 
 use crate::Shared;
-use crate::pages::{ROWS, Shell, Visitor, asked, asked_reason, html, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, asked_reason, html, known, query};
 use crate::problem::Problem;
 use crate::words::clock;
 
@@ -62,6 +62,7 @@ pub(crate) async fn show(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let (clinic, reason) = (asked(filter.clinic.as_ref()), asked_reason(filter.reason.as_ref())?);
+    known(&dashboard, clinic).await?;
     let ledger = &dashboard.ledger;
     let group = |(reason, advice, n): (String, String, i64)| Group {
         address: query(&[("clinic", clinic), ("reason", Some(&reason))]),

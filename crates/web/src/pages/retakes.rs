@@ -7,7 +7,7 @@ use cicatrix_ledger::{Page, SheetRow, Table};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::pages::{ROWS, Shell, Visitor, asked, asked_reason, html, query};
+use crate::pages::{ROWS, Shell, Visitor, asked, asked_reason, html, known, query};
 use crate::problem::Problem;
 use crate::words::{escaped, local};
 use crate::{Dashboard, Shared};
@@ -62,6 +62,7 @@ pub(crate) async fn show(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let (clinic, reason) = (asked(filter.clinic.as_ref()), asked_reason(filter.reason.as_ref())?);
+    known(&dashboard, clinic).await?;
     let (retakes, next) = found(&dashboard, clinic, reason, filter.before, ROWS).await?;
     let next = next.map(|before| {
         let before = before.to_string();
@@ -70,7 +71,7 @@ pub(crate) async fn show(
     let page = RetakesPage {
         clinic: clinic.unwrap_or_default().to_owned(),
         reason: reason.unwrap_or_default().to_owned(),
-        reasons: cicatrix_model::Reason::ALL.iter().filter(|r| !r.is_quarantine()).map(|r| r.code()).collect(),
+        reasons: cicatrix_model::Reason::ALL.iter().filter(|r| r.is_retake()).map(|r| r.code()).collect(),
         next,
         here: format!("/retakes?{}", query(&[("clinic", clinic), ("reason", reason)])),
         csv: query(&[("clinic_id", clinic), ("reason", reason)]),
@@ -135,6 +136,7 @@ pub(crate) async fn print(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let (clinic, reason) = (asked(filter.clinic.as_ref()), asked_reason(filter.reason.as_ref())?);
+    known(&dashboard, clinic).await?;
     let (mut retakes, next) = found(&dashboard, clinic, reason, None, PRINTED).await?;
     retakes.sort_by(|a, b| a.place().cmp(&b.place()));
     let n = retakes.len() as u64;

@@ -11,7 +11,7 @@ use crate::pages::jobs::{pictures, readings};
 use crate::pages::tonight::advice;
 use crate::pages::{Shell, Visitor, html, query};
 use crate::problem::Problem;
-use crate::words::{VerdictWords, change_interval, escaped, state, verdict};
+use crate::words::{VerdictWords, change_interval, clock, escaped, state, verdict};
 
 #[derive(Template)]
 #[template(path = "session.html")]
@@ -36,6 +36,8 @@ struct Photo {
     reason: String,
     advice: &'static str,
     detail: String,
+    /// Since when it is off the lists.
+    dismissed: Option<String>,
     tier: String,
     key: String,
     gate: Vec<GateReading>,
@@ -114,6 +116,7 @@ fn photo(row: SheetRow<'_>, has_pictures: bool) -> Photo {
         reason: text("reason"),
         advice: row.text("reason").and_then(advice).unwrap_or_default(),
         detail: text("detail"),
+        dismissed: row.text("dismissed_at").map(clock),
         tier: text("quality_tier"),
         key: text("object_key"),
         gate: readings(row),

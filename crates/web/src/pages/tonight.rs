@@ -124,10 +124,12 @@ pub(crate) async fn csv(State(dashboard): State<Shared>) -> Result<Response, Pro
             count(counts.not_measurable),
             count(counts.quarantined),
             count(counts.failed),
+            count(counts.cancelled),
             held,
         ]
     });
-    let columns = ["clinic_id", "open", "running", "measured", "not_measurable", "quarantined", "failed", "held"];
+    let columns =
+        ["clinic_id", "open", "running", "measured", "not_measurable", "quarantined", "failed", "cancelled", "held"];
     csv_of("tonight.csv", columns, rows)
 }
 
@@ -192,6 +194,7 @@ pub(crate) fn pace(dashboard: &Dashboard, tonight: &Tonight) -> String {
     let deadline = (dashboard.settings.deadline)();
     let deadline = deadline.map_or(String::new(), |at| format!(" The deadline is {}.", local(at)));
     match tonight.eta() {
+        _ if tonight.lacks_workers() => format!("Nobody works on what is open.{deadline}"),
         _ if !tonight.moves() => "All that is open is held by a pause or a closed window.".to_owned(),
         Some(eta) => {
             let (all, held) = match tonight.held() {
@@ -210,8 +213,8 @@ fn warnings(dashboard: &Dashboard, tonight: &Tonight, now: Timestamp) -> Vec<Str
     if let Some(deadline) = (dashboard.settings.deadline)().filter(|deadline| tonight.is_late_for(*deadline)) {
         warnings.push(format!("At this pace the deadline {} will be missed.", local(deadline)));
     }
-    if tonight.moves() && !tonight.workers.iter().any(|w| w.silent_for(now).is_none()) {
-        warnings.push("Photos are ready and no worker is there: start 'cicatrix worker' or 'cicatrix run'.".to_owned());
+    if tonight.lacks_workers() {
+        warnings.push("Photos are open and no worker is there: start 'cicatrix worker' or 'cicatrix run'.".to_owned());
     }
     let silent = |worker: &Colleague| {
         worker.silent_for(now).map(|since| format!("Worker {} has been silent for {} s.", worker.name, since.as_secs()))

@@ -12,7 +12,7 @@ use crate::exit;
 use crate::print::{out, plain, quoted};
 
 pub(super) fn code(summary: &Summary) -> u8 {
-    let counts = &summary.counts;
+    let counts = &summary.listed;
     if summary.ending != Ending::Done {
         code_of_listing(summary)
     } else if counts.failed > 0 {
@@ -43,7 +43,7 @@ pub(super) fn code_of_listing(summary: &Summary) -> u8 {
     }
 }
 
-/// What the photos alone say.
+/// What the photos alone say, but for those that somebody has taken off the lists.
 pub(super) fn code_of(counts: &Counts) -> u8 {
     match counts {
         counts if counts.failed > 0 => exit::BUG,
@@ -94,8 +94,14 @@ fn head(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
         "{} photos of {} sessions and {} patients listed; {planned}.",
         summary.swept.photos, summary.swept.sessions, summary.swept.patients
     ))?;
-    if summary.resumed {
-        out("The listing went on where the last one was cut, and then looked at what lies before that.")?;
+    match (summary.resumed, summary.cut) {
+        (true, false) => {
+            out("The listing went on where the last one was cut, and then looked at what lies before that.")?
+        }
+        (true, true) => {
+            out("The listing went on where the last one was cut, and was cut again; the next one goes on.")?
+        }
+        (false, _) => {}
     }
     let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
@@ -135,7 +141,7 @@ fn gone(summary: &Summary) -> anyhow::Result<()> {
 
 /// The command to type next.
 fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
-    let counts = &summary.counts;
+    let counts = &summary.listed;
     let db = if settings.db == Config::default().db {
         String::new()
     } else {
@@ -161,7 +167,7 @@ fn next(summary: &Summary, args: &RunArgs, settings: &Config) -> String {
         Ending::Done if counts.not_measurable > 0 || summary.refused_regions > 0 => {
             format!("cicatrix retakes list{db}")
         }
-        Ending::Done if counts.total() == 0 => "the same command, once there are photos".to_owned(),
+        Ending::Done if summary.counts.total() == 0 => "the same command, once there are photos".to_owned(),
         Ending::Done => format!("cicatrix export changes{db} --output changes.csv"),
     }
 }

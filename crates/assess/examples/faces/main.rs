@@ -6,15 +6,19 @@
 //! faces in all photos of a folder that shows none. `--heads` renders so many heads in five views, two sessions each.
 //! `--walls` photographs so many heads that do not change before a grey wall and before one of the colour of skin.
 
+mod perturbed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cicatrix_assess::{Assessment, Overlay, Part, Photo, Protocol, RegionScores, Survey, assess, prepare};
-use cicatrix_locate::{Face, LocatedRegion, contradicts, find_face, units, view_of};
+use cicatrix_locate::{Face, contradicts, find_face, view_of};
 use cicatrix_model::{Measure, ScaleSource, View};
 use cicatrix_phantom::{Course, Head, HeadPhoto, HeadStyle};
 use cicatrix_photo::{Bounds, Frame, Limits, Overview, decode, to_linear};
+
+use perturbed::{Move, Steadiness, clutter, extent, moved};
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
@@ -35,70 +39,6 @@ fn open(path: &Path) -> Result<Frame> {
     let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     decode(&bytes, extension, &Limits::default()).map(|(frame, _)| frame).map_err(|e| anyhow::anyhow!("{e}"))
-}
-
-/// A place in the perturbed photo for each place in the photo, and back: turned about the middle, scaled, moved, mirrored.
-#[derive(Clone, Copy)]
-struct Move {
-    turn_deg: f64,
-    scale: f64,
-    mirrored: bool,
-    from: [f64; 2],
-    to: [f64; 2],
-}
-
-impl Move {
-    fn forward(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        let (sin, cos) = self.turn_deg.to_radians().sin_cos();
-        let (x, y) = (self.scale * (x - self.from[0]), self.scale * (y - self.from[1]));
-        let x = if self.mirrored { -x } else { x };
-        [self.to[0] + cos * x - sin * y, self.to[1] + sin * x + cos * y]
-    }
-
-    fn back(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        let (sin, cos) = self.turn_deg.to_radians().sin_cos();
-        let (x, y) = (x - self.to[0], y - self.to[1]);
-        let (u, v) = (cos * x + sin * y, cos * y - sin * x);
-        let u = if self.mirrored { -u } else { u };
-        [self.from[0] + u / self.scale, self.from[1] + v / self.scale]
-    }
-}
-
-/// The photo after a move, on a frame of any size; `beyond` gives what lies beside the photo.
-fn moved(
-    frame: &Frame,
-    how: &Move,
-    (width, height): (usize, usize),
-    beyond: impl Fn(usize, usize) -> [u16; 3],
-) -> Frame {
-    let mut linear = Vec::with_capacity(3 * width * height);
-    for y in 0..height {
-        for x in 0..width {
-            let [u, v] = how.back([x as f64, y as f64]);
-            let inside = u >= 0.0 && v >= 0.0 && u < frame.width as f64 - 1.0 && v < frame.height as f64 - 1.0;
-            linear.extend(if inside { bilinear(frame, u, v) } else { beyond(x, y) });
-        }
-    }
-    Frame { width, height, linear }
-}
-
-fn bilinear(frame: &Frame, u: f64, v: f64) -> [u16; 3] {
-    let (x, y) = (u as usize, v as usize);
-    let (fx, fy) = (u - x as f64, v - y as f64);
-    let at = |x: usize, y: usize, k: usize| f64::from(frame.linear[3 * (y * frame.width + x) + k]);
-    [0, 1, 2].map(|k| {
-        let above = at(x, y, k) + fx * (at(x + 1, y, k) - at(x, y, k));
-        let below = at(x, y + 1, k) + fx * (at(x + 1, y + 1, k) - at(x, y + 1, k));
-        (above + fy * (below - above)) as u16
-    })
-}
-
-/// Patches of random grey and colour, as different from a plain backdrop as can be.
-fn clutter(x: usize, y: usize) -> [u16; 3] {
-    let mut bits = ((x / 37) as u32).wrapping_mul(0x9E37_79B1) ^ ((y / 23) as u32).wrapping_mul(0x85EB_CA77);
-    bits = (bits ^ (bits >> 15)).wrapping_mul(0x2C1B_3C6D);
-    bits ^= bits >> 12;
-    [bits as u16, (bits >> 8) as u16, (bits >> 16) as u16]
 }
 
 fn real(path: &Path) -> Result<()> {
@@ -164,64 +104,20 @@ fn real(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Larger side of the box around the landmarks.
-fn extent(face: &Face) -> f64 {
-    let b = Bounds::around(face.landmarks_px.iter().map(|[x, y, _]| [*x, *y]));
-    b.width().max(b.height())
-}
-
 fn row(name: &str, own: &Face, tried: &[(Frame, Move)]) {
-    let (mut off, mut overlaps, mut found, mut kept) = (vec![], vec![], 0, 0);
-    for (frame, how) in tried {
-        let Some(face) = find_face(&Overview::of(frame)) else { continue };
-        found += 1;
-        kept += usize::from(view_of(&face.pose) == view_of(&own.pose));
-        let size = how.scale * extent(own);
-        for (i, point) in own.landmarks_px.iter().enumerate() {
-            let expected = how.forward([point[0], point[1]]);
-            let seen = face.landmarks_px[if how.mirrored { cicatrix_face::partner(i) } else { i }];
-            off.push(100.0 * (seen[0] - expected[0]).hypot(seen[1] - expected[1]) / size);
-        }
-        overlaps.extend(overlaps_of(own, &face, frame, how));
-    }
-    off.sort_by(f64::total_cmp);
-    let mean = overlaps.iter().sum::<f64>() / overlaps.len().max(1) as f64;
-    let least = overlaps.iter().copied().fold(1.0, f64::min);
-    match off.is_empty() {
-        true => println!("| {name} | 0 of {} | | | | | |", tried.len()),
-        false => println!(
-            "| {name} | {found} of {} | {:.1} | {:.1} | {mean:.2} | {least:.2} | {kept} of {found} |",
+    let told = Steadiness::of(own, tried);
+    match told.found {
+        0 => println!("| {name} | 0 of {} | | | | | |", tried.len()),
+        found => println!(
+            "| {name} | {found} of {} | {:.1} | {:.1} | {:.2} | {:.2} | {} of {found} |",
             tried.len(),
-            off[off.len() / 2],
-            off[off.len() - 1]
+            told.off_at(0.5),
+            told.off_at(1.0),
+            told.mean_overlap(),
+            told.least_overlap(),
+            told.kept
         ),
     }
-}
-
-/// Area that each unit has in common with itself in the photo as it is, over the area of both; units of both photos.
-fn overlaps_of(own: &Face, face: &Face, frame: &Frame, how: &Move) -> Vec<f64> {
-    let (before, after) = (units(own, 100_000, 100_000), units(face, frame.width, frame.height));
-    let name = |region: &LocatedRegion| match (how.mirrored, region.name.as_str()) {
-        (true, name) if name.ends_with("_l") => name.replace("_l", "_r"),
-        (true, name) if name.ends_with("_r") => name.replace("_r", "_l"),
-        (_, name) => name.to_owned(),
-    };
-    let pairs = after.iter().filter_map(|a| Some((before.iter().find(|b| name(b) == a.name.as_str())?, a)));
-    let overlap = |(before, after): (&LocatedRegion, &LocatedRegion)| {
-        let b = after.bounds();
-        let (mut both, mut either) = (0.0, 0.0);
-        let pace = b.width().max(b.height()) / 120.0;
-        for j in -20..=140 {
-            for i in -20..=140 {
-                let place = [b.left + f64::from(i) * pace, b.top + f64::from(j) * pace];
-                let (a, b) = (before.contains(how.back(place)), after.contains(place));
-                both += f64::from(u8::from(a && b));
-                either += f64::from(u8::from(a || b));
-            }
-        }
-        both / f64::max(either, 1.0)
-    };
-    pairs.map(overlap).collect()
 }
 
 fn photos_in(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
@@ -275,7 +171,7 @@ struct OfView {
 }
 
 fn heads(count: u64) -> Result<()> {
-    let protocol = Protocol::from_toml(include_str!("../../../config/protocols/standard-3.toml"))?;
+    let protocol = Protocol::from_toml(include_str!("../../../../config/protocols/standard-3.toml"))?;
     let mut views: Vec<OfView> = YAWS.iter().map(|_| OfView::default()).collect();
     for seed in 0..count {
         let head = Head::new(40_000 + seed, Course::of_final_loss(0.2), HeadStyle::default());
@@ -301,7 +197,7 @@ fn heads(count: u64) -> Result<()> {
 
 /// What the wall does to the change of a head that does not change.
 fn walls(count: u64) -> Result<()> {
-    let protocol = Protocol::from_toml(include_str!("../../../config/protocols/standard-3.toml"))?;
+    let protocol = Protocol::from_toml(include_str!("../../../../config/protocols/standard-3.toml"))?;
     println!(
         "\n## Walls\n\n| View | Wall | Photos | Not measurable | Region | ln change of psi × 100: mean, rms, worst |\n|---|---|---|---|---|---|"
     );
