@@ -45,6 +45,8 @@ fn a_file_that_was_set_aside_is_shown_with_its_history_and_leaves_the_list_with_
     let purged = clinic.cicatrix(&["quarantine", "purge", &run, "--by", "ana", "--why", "a letter"]);
     assert!(purged.stdout.contains("1 runs are off the lists"), "{purged}");
     assert_eq!(clinic.table("quarantine").len(), 0);
+    let dealt_with = clinic.run(&[]);
+    assert_eq!(dealt_with.code, Some(0), "what is off the lists is dealt with: {dealt_with}");
     let shown = clinic.cicatrix(&["jobs", "show", &run]);
     assert!(shown.stdout.contains("ana") && shown.stdout.contains("a letter"), "{shown}");
 
@@ -53,6 +55,20 @@ fn a_file_that_was_set_aside_is_shown_with_its_history_and_leaves_the_list_with_
     let again = clinic.run(&[]);
     assert_eq!(again.code, Some(11), "{again}");
     assert_eq!(clinic.table("quarantine").len(), 1);
+}
+
+#[test]
+fn a_session_that_was_taken_back_says_so_in_its_changes() {
+    let clinic = Clinic::of(&[Visit::regular(0, 1), Visit::regular(1, 1)]);
+    assert_eq!(clinic.run(&[]).code, Some(0));
+    clinic.receive(&Visit::regular(2, 1));
+    assert_eq!(clinic.cicatrix(&["scan", "bucket"]).code, Some(0));
+    let cancelled = clinic.cicatrix(&["jobs", "cancel", "--state", "ready", "--yes", "--by", "ana"]);
+    assert!(cancelled.stdout.contains("1 runs"), "{cancelled}");
+    assert_eq!(clinic.run(&[]).code, Some(0));
+    let changes = clinic.table("changes");
+    let last = changes.iter().filter(|row| row["measure"] == "psi").next_back().unwrap();
+    assert_eq!((&last["verdict"], &last["reason"]), (&json!("not_measurable"), &json!("cancelled")), "{last}");
 }
 
 #[test]
@@ -122,7 +138,7 @@ fn a_closed_window_keeps_photos_until_the_deadline_and_now_opens_it() {
     let status = clinic.cicatrix(&["status", "--json"]).json();
     assert_eq!(status["clinics"]["c-014"]["held"], "window", "{status}");
     let screen = clinic.cicatrix(&["status"]);
-    assert!(screen.stdout.contains("all that is open is held by a pause or a window"), "{screen}");
+    assert!(screen.stdout.contains("no worker is there"), "its run has ended: {screen}");
 
     let now = clinic.run(&["--now"]);
     assert_eq!(now.code, Some(0), "{now}");

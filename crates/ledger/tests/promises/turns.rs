@@ -125,6 +125,9 @@ async fn what_is_paused_is_not_begun_and_goes_on_when_it_is_resumed() {
     ledger.pause(None, &by()).await.unwrap();
     assert!(ledger.resume(Some(&b), &by()).await.unwrap());
     assert!(!ledger.resume(Some(&b), &by()).await.unwrap());
+    let other = By { who: "zoe".to_owned(), why: None };
+    ledger.pause(None, &other).await.unwrap();
+    assert_eq!(ledger.pauses().await.unwrap()[0].by, by(), "a pause is his who came first");
     assert_eq!(ledger.pauses().await.unwrap().len(), 1);
     work_for(&ledger, Fake::good(), how, Duration::from_millis(1000)).await;
     assert_eq!(ledger.counts(None).await.unwrap().measured, 3);
