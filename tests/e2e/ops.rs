@@ -67,7 +67,7 @@ fn a_session_that_was_taken_back_says_so_in_its_changes() {
     assert!(cancelled.stdout.contains("1 runs"), "{cancelled}");
     assert_eq!(clinic.run(&[]).code, Some(0));
     let changes = clinic.table("changes");
-    let last = changes.iter().filter(|row| row["measure"] == "psi").next_back().unwrap();
+    let last = changes.iter().rfind(|row| row["measure"] == "psi").unwrap();
     assert_eq!((&last["verdict"], &last["reason"]), (&json!("not_measurable"), &json!("cancelled")), "{last}");
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn describe(State(dashboard): State<Shared>) -> Result<Json<Val
         "components": {
             "securitySchemes": {
                 "password": { "type": "http", "scheme": "bearer", "description": "of serve --password-file" },
-                "session": { "type": "apiKey", "in": "cookie", "name": "cicatrix_session", "description": "of a browser that is in" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "cicatrix_session_PORT", "description": "of a browser that is in; with the port that it came to" },
             },
             "schemas": schemas,
         },
@@ -84,12 +84,15 @@ fn rows(table: Table, mut parameters: Vec<Value>) -> Value {
         parameters.push(parameter("before", "integer", "rows of a smaller number: next_before of the page before"));
         parameters.push(parameter("limit", "integer", "rows of a page, at most 500"));
     }
+    // Without pages all rows come at once, so they have to be few.
+    let wants =
+        if table.number().is_some() || parameters.is_empty() { "" } else { ", clinic_id or patient_id has to be" };
     let page = json!({ "type": "object", "properties": {
         "rows": { "type": "array", "items": of(table.name()) },
         "next_before": { "type": ["integer", "null"], "description": "where the next page begins, if there is one" },
     } });
     json!({
-        "summary": format!("Rows of {}: {}; any column may be asked for by value", table.name(), table.row()),
+        "summary": format!("Rows of {}: {}; any column may be asked for by value{wants}", table.name(), table.row()),
         "parameters": parameters,
         "responses": answers("a page of rows", in_json(&page)),
     })
@@ -177,6 +180,7 @@ fn plain() -> Vec<(&'static str, Value)> {
     if let Some(parameters) = of_outcomes.as_array_mut() {
         parameters.push(table);
     }
+    let run = json!({ "name": "run", "in": "path", "required": true, "schema": { "type": "integer" }, "description": "run_id" });
     vec![
         ("/api/v1/status", get("Where the work stands: counts, clinics, reasons, pace", json!([]), status)),
         ("/api/v1/workers", get("Who works", json!([]), list(worker))),
@@ -187,6 +191,7 @@ fn plain() -> Vec<(&'static str, Value)> {
         ("/queues.csv", file("The table of Queues", json!([]))),
         ("/jobs.csv", file("Runs by state and reason", json!([]))),
         ("/outcomes.csv", file("A table of Outcomes", of_outcomes)),
+        ("/jobs/{run}/gate.csv", file("What the gate read of a run's photo", json!([run]))),
     ]
 }
 

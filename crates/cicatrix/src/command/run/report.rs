@@ -94,14 +94,12 @@ fn head(summary: &Summary, args: &RunArgs) -> anyhow::Result<()> {
         "{} photos of {} sessions and {} patients listed; {planned}.",
         summary.swept.photos, summary.swept.sessions, summary.swept.patients
     ))?;
-    match (summary.resumed, summary.cut) {
-        (true, false) => {
-            out("The listing went on where the last one was cut, and then looked at what lies before that.")?
-        }
-        (true, true) => {
-            out("The listing went on where the last one was cut, and was cut again; the next one goes on.")?
-        }
-        (false, _) => {}
+    if summary.resumed {
+        let then = match summary.cut {
+            true => "was cut again; the next one goes on",
+            false => "then looked at what lies before that",
+        };
+        out(&format!("The listing went on where the last one was cut, and {then}."))?;
     }
     let states = State::ALL.iter().filter(|s| counts.of(**s) > 0 && **s != State::Superseded);
     let told: Vec<String> = states.map(|s| format!("{} {}", counts.of(*s), s.name())).collect();
