@@ -108,7 +108,7 @@ fn its_skin_is_told_from_hair_eyes_lips_cloth_and_wall() {
         );
     }
     let is_none = others.iter().filter(|(_, place)| !skin.is_skin(*place)).count();
-    // The outlines keep out what is left: hair and wall have the colours of skin here.
+    // The outlines keep out what is left.
     assert!(is_none >= 4, "only {is_none} of {} are told from skin by their colour", others.len());
 }
 
