@@ -135,7 +135,7 @@ async fn what_is_paused_is_not_begun_and_goes_on_when_it_is_resumed() {
     assert!(ledger.resume(None, &by()).await.unwrap());
     assert_eq!(drain(&ledger, Fake::good()).await.measured, 6);
     let kinds: Vec<String> = rows(&ledger, Table::Actions).await.iter().map(|row| text(row, "kind")).collect();
-    assert_eq!(kinds, ["paused", "paused", "resumed", "resumed"]);
+    assert_eq!(kinds, ["paused", "paused", "resumed", "paused", "resumed"], "who paused what was paused is kept too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
