@@ -183,9 +183,8 @@ impl Ledger {
         counted(query_as(sql).bind(source.map(|source| source.0)).fetch_all(&self.pool).await?)
     }
 
-    /// The same without those that somebody has taken off the lists: what is still to be dealt with.
-    pub async fn listed_counts(&self, source: SourceId) -> Result<Counts, LedgerError> {
-        let mut counts = self.counts(Some(source)).await?;
+    /// A source's counts without those that somebody has taken off the lists: what is still to be dealt with.
+    pub async fn on_lists(&self, source: SourceId, mut counts: Counts) -> Result<Counts, LedgerError> {
         let off: Vec<(String, i64)> = query_as(
             "SELECT state, COUNT(*) FROM photo_run
               WHERE dismissed_at IS NOT NULL AND is_current = 1 AND source_id = $1

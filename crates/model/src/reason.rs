@@ -21,7 +21,7 @@ pub enum ReasonGroup {
     Baseline,
     /// The file is unsafe or broken: operators look at it.
     Quarantine,
-    /// The photo may be good: what became of it is the operators' affair.
+    /// The photo may be good, and taking it again helps nothing: what became of it is the operators' affair.
     Operation,
 }
 
@@ -80,7 +80,7 @@ reasons! {
     BaselineMissing "baseline_missing" Baseline "upload the baseline session of this patient and view";
     BaselineNotMeasurable "baseline_not_measurable" Baseline "the baseline photo cannot be measured: choose another session as baseline";
     NoScarsFound "no_scars_found" Baseline "no scars stand out from the skin of this region: draw the scars' region in the manifest, or accept that there is nothing to measure";
-    NotCalibrated "not_calibrated" Baseline "the error table in force cannot tell a change of this region of a face: take a close-up of it";
+    NotCalibrated "not_calibrated" Operation "the error table in force cannot tell a change of this region of a face: take a close-up of it";
     Cancelled "cancelled" Operation "somebody took this photo back before it was read: read it again from its job, if it shall count";
     Failed "failed" Operation "the program failed on this photo: its job says how; read it again when the cause is mended";
     FormatNotAllowed "format_not_allowed" Quarantine "upload JPEG, PNG, WebP or TIFF";
@@ -106,7 +106,7 @@ impl Reason {
 
     /// Whether a photo, or a region of one, can be on the list of retakes for it.
     pub fn is_retake(self) -> bool {
-        !matches!(self.group(), ReasonGroup::Quarantine | ReasonGroup::Operation) && self != Reason::NotCalibrated
+        !matches!(self.group(), ReasonGroup::Quarantine | ReasonGroup::Operation)
     }
 }
 

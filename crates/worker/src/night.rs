@@ -134,7 +134,7 @@ impl Night {
         let saw_all = !summary.cut && summary.unseen.is_empty() && !summary.is_emptied;
         self.ledger.night_end(night, !summary.cut, saw_all).await?;
         summary.counts = self.ledger.counts(Some(source)).await?;
-        summary.listed = self.ledger.listed_counts(source).await?;
+        summary.listed = self.ledger.on_lists(source, summary.counts).await?;
         summary.refused_regions = self.ledger.refused_regions(source).await?;
         if stop.is_cancelled() && (summary.cut || summary.counts.unfinished() > 0) {
             summary.ending = Ending::Interrupted;

@@ -85,7 +85,7 @@ impl Shift {
         };
         let is_late = beside(&self.ledger, &self.desk, &self.crew, source, &halt, lead).await?;
         let counts = self.ledger.counts(Some(source)).await?;
-        let listed = self.ledger.listed_counts(source).await?;
+        let listed = self.ledger.on_lists(source, counts).await?;
         drop(lock);
         self.ledger.close().await;
         let ending = match (stop.is_cancelled() && counts.unfinished() > 0, is_late) {
